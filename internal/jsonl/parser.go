@@ -205,6 +205,15 @@ func (p *Parser) Text() string {
 	return Unquote(raw)
 }
 
+// RawText reads the next value if it is a string and returns it with its quotes; of any other value, nil.
+func (p *Parser) RawText() []byte {
+	if p.peek() != '"' {
+		p.Skip()
+		return nil
+	}
+	return p.rawString()
+}
+
 // Int reads the next value if it is a number without fraction that fits; otherwise ok is false.
 func (p *Parser) Int() (n int64, ok bool) {
 	if p.Kind() != '0' {
@@ -212,6 +221,9 @@ func (p *Parser) Int() (n int64, ok bool) {
 		return 0, false
 	}
 	raw := p.Raw()
+	if n, ok := shortInt(raw); ok {
+		return n, true
+	}
 	n, err := strconv.ParseInt(string(raw), 10, 64)
 	if err != nil {
 		f, ferr := strconv.ParseFloat(string(raw), 64)
@@ -221,6 +233,17 @@ func (p *Parser) Int() (n int64, ok bool) {
 		return int64(f), true
 	}
 	return n, true
+}
+
+// shortInt reads up to 18 plain digits without allocating.
+func shortInt(raw []byte) (n int64, ok bool) {
+	for _, c := range raw {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		n = n*10 + int64(c-'0')
+	}
+	return n, len(raw) > 0 && len(raw) <= 18
 }
 
 // Bool reads the next value if it is true or false; otherwise ok is false.
@@ -468,13 +491,43 @@ func Unquote(raw []byte) string {
 	return string(AppendUnquoted(make([]byte, 0, len(raw)), raw))
 }
 
-// AppendUnquoted appends the text of a raw string to dst.
-func AppendUnquoted(dst, raw []byte) []byte {
+// TextLen returns the length in bytes of a raw string's text.
+func TextLen(raw []byte) (n int64) {
+	if len(raw) < 2 {
+		return 0
+	}
 	b := raw[1 : len(raw)-1]
 	for i := 0; i < len(b); {
+		j := special(b, i)
+		n += int64(j - i)
+		if i = j; i < len(b) {
+			r, size := unescape(b[i:])
+			n += int64(utf8.RuneLen(r))
+			i += size
+		}
+	}
+	return n
+}
+
+// UnquoteStart returns the first n bytes or a little more of a raw string's text: a whole number of escapes,
+// and of characters if the text is UTF-8.
+func UnquoteStart(raw []byte, n int) string {
+	if len(raw) <= n+2 {
+		return Unquote(raw)
+	}
+	return string(appendUnquoted(make([]byte, 0, n+utf8.UTFMax), raw, n))
+}
+
+// AppendUnquoted appends the text of a raw string to dst.
+func AppendUnquoted(dst, raw []byte) []byte { return appendUnquoted(dst, raw, len(raw)) }
+
+func appendUnquoted(dst, raw []byte, limit int) []byte {
+	b := raw[1 : len(raw)-1]
+	limit += len(dst)
+	for i := 0; i < len(b) && len(dst) < limit; {
 		if b[i] != '\\' {
 			j := i + 1
-			for j < len(b) && b[j] != '\\' {
+			for j < len(b) && b[j] != '\\' && (len(dst)+j-i < limit || !utf8.RuneStart(b[j])) {
 				j++
 			}
 			dst = append(dst, b[i:j]...)

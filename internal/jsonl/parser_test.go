@@ -145,6 +145,9 @@ func TestUnquote(t *testing.T) {
 		if got := Unquote([]byte(raw)); got != want {
 			t.Errorf("Unquote(%s) = %q, want %q", raw, got, want)
 		}
+		if n := TextLen([]byte(raw)); n != int64(len(want)) {
+			t.Errorf("TextLen(%s) = %d, want %d", raw, n, len(want))
+		}
 	}
 }
 
@@ -236,6 +239,17 @@ func BenchmarkSkip(b *testing.B) {
 	for b.Loop() {
 		if err := skipOne(line); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+func TestUnquoteStartCutsWhole(t *testing.T) {
+	raw := []byte(`"ab\n\ud83e\udd9e世界cd"`)
+	whole := Unquote(raw)
+	for n := range len(raw) {
+		got := UnquoteStart(raw, n)
+		if !strings.HasPrefix(whole, got) || len(got) < min(n, len(whole)) || len(got) > n+4 && got != whole {
+			t.Errorf("first %d bytes of %q: %q", n, whole, got)
 		}
 	}
 }

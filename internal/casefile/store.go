@@ -1,0 +1,81 @@
+package casefile
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+)
+
+func writeFile(root *os.Root, name string, data []byte) error {
+	temporary := filepath.Join(filepath.Dir(name), ".tmp-"+rand.Text())
+	err := writeNew(root, temporary, data)
+	if err == nil {
+		err = root.Rename(temporary, name)
+	}
+	if err != nil {
+		_ = root.Remove(temporary)
+		return fmt.Errorf("writing %q: %w", name, err)
+	}
+	if err := syncDir(root, filepath.Dir(name)); err != nil {
+		return fmt.Errorf("writing %q: %w", name, err)
+	}
+	return nil
+}
+
+// writeNew writes a file that must not exist yet, through to the disk.
+func writeNew(root *os.Root, name string, data []byte) error {
+	f, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	return errors.Join(err, f.Sync(), f.Close())
+}
+
+func syncDir(root *os.Root, name string) error {
+	d, err := root.Open(name)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	err = d.Sync()
+	if errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.ENOTSUP) {
+		return nil // some network file systems cannot sync a directory
+	}
+	return err
+}
+
+// lockWait is how long to wait for another of our processes. Each holds the
+// lock for milliseconds.
+const lockWait = 30 * time.Second
+
+// lock takes the lock that the file name stands for, across processes and
+// goroutines. It asks again and again rather than wait in the kernel, where a
+// process that keeps the lock would keep us for ever.
+func lock(root *os.Root, name string, wait time.Duration) (unlock func(), err error) {
+	if f, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600); err == nil {
+		f.Close()
+	} else if !errors.Is(err, fs.ErrExist) {
+		return nil, fmt.Errorf("locking: %w", err)
+	}
+	f, err := openRegular(root, name, os.O_RDWR)
+	if err != nil {
+		return nil, err
+	}
+	for deadline := time.Now().Add(wait); ; time.Sleep(2 * time.Millisecond) {
+		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if err == nil {
+			return func() { f.Close() }, nil
+		}
+		retry := errors.Is(err, syscall.EWOULDBLOCK) || errors.Is(err, syscall.EINTR)
+		if !retry || time.Now().After(deadline) {
+			f.Close()
+			return nil, fmt.Errorf("locking %q: %w", f.Name(), err)
+		}
+	}
+}

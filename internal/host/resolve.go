@@ -1,0 +1,224 @@
+package host
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// maxLinks is how many links Linux follows in one lookup (path_resolution(7)).
+const maxLinks = 40
+
+// place is where a name ends: an open directory and the last component in it.
+type place struct {
+	root *Root
+	dir  int    // descriptor of the directory
+	base string // "." when the name is the directory itself
+	path string // the name without links, "" for the root
+	stat unix.Stat_t
+}
+
+func (p *place) close() {
+	if p.dir != p.root.fd {
+		unix.Close(p.dir)
+	}
+}
+
+// host is the path of the place on this machine.
+func (p *place) host() string { return filepath.Join(p.root.dir, p.path) }
+
+// find walks to name. It fails with a [*fs.PathError].
+func (r *Root) find(op, name string, follow bool) (*place, error) {
+	return r.findSeeing(op, name, follow, nil)
+}
+
+// findSeeing is find that shows each directory, link and file on the way to see, whose error ends the walk.
+func (r *Root) findSeeing(op, name string, follow bool, see func(path string, st *unix.Stat_t) error) (*place, error) {
+	fail := func(err error) (*place, error) { return nil, &fs.PathError{Op: op, Path: name, Err: err} }
+	if !validName(name) {
+		return fail(fs.ErrInvalid)
+	}
+	w := &walk{root: r, fd: r.fd, see: see}
+	p, err := w.to(strings.Split(name, "/"), follow)
+	if err != nil {
+		w.leave()
+		return fail(err)
+	}
+	return p, nil
+}
+
+// validName accepts what a host can hold: any bytes but NUL between the slashes.
+func validName(name string) bool {
+	if name == "." {
+		return true
+	}
+	if strings.IndexByte(name, 0) >= 0 {
+		return false
+	}
+	for c := range strings.SplitSeq(name, "/") {
+		if c == "" || c == "." || c == ".." {
+			return false
+		}
+	}
+	return true
+}
+
+// walk is a lookup under way: the directory it stands in and how it came there.
+type walk struct {
+	root  *Root
+	fd    int
+	names []string      // from the root to fd, links resolved
+	ids   []unix.Stat_t // of the directories named in names
+	links int
+	see   func(string, *unix.Stat_t) error
+}
+
+func (w *walk) to(todo []string, follow bool) (*place, error) {
+	var st unix.Stat_t
+	if err := w.look(".", &st); err != nil {
+		return nil, err
+	}
+	for len(todo) > 0 {
+		name := todo[0]
+		todo = todo[1:]
+		switch name {
+		case "", ".":
+			continue
+		case "..":
+			if err := w.up(); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		if err := w.look(name, &st); err != nil {
+			return nil, err
+		}
+		last := len(todo) == 0
+		switch kind := st.Mode & unix.S_IFMT; {
+		case kind == unix.S_IFLNK && (follow || !last):
+			target, err := w.link(name)
+			if err != nil {
+				return nil, err
+			}
+			todo = append(strings.Split(target, "/"), todo...)
+		case last:
+			return &place{w.root, w.fd, name, w.path(name), st}, nil
+		case kind != unix.S_IFDIR:
+			return nil, syscall.ENOTDIR
+		default:
+			if err := w.down(name, st); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if err := retry(func() error { return unix.Fstat(w.fd, &st) }); err != nil {
+		return nil, err
+	}
+	return &place{w.root, w.fd, ".", strings.Join(w.names, "/"), st}, nil
+}
+
+// look describes one component without following it.
+func (w *walk) look(name string, st *unix.Stat_t) error {
+	err := retry(func() error { return unix.Fstatat(w.fd, name, st, unix.AT_SYMLINK_NOFOLLOW) })
+	if err != nil || w.see == nil {
+		return err
+	}
+	return w.see(w.path(name), st)
+}
+
+func (w *walk) path(name string) string {
+	if len(w.names) == 0 {
+		return name
+	}
+	return strings.Join(w.names, "/") + "/" + name
+}
+
+// link reads a link and, if it is absolute, goes back to the root.
+func (w *walk) link(name string) (string, error) {
+	if w.links++; w.links > maxLinks {
+		return "", syscall.ELOOP
+	}
+	target, err := readlinkat(w.fd, name)
+	switch {
+	case err != nil:
+		return "", err
+	case target == "":
+		return "", syscall.ENOENT
+	case target[0] == '/':
+		w.leave()
+		w.fd, w.names, w.ids = w.root.fd, nil, nil
+	}
+	return target, nil
+}
+
+func (w *walk) down(name string, st unix.Stat_t) error {
+	fd, err := openat(w.fd, name, searchFlags|unix.O_NOFOLLOW|unix.O_CLOEXEC)
+	if err != nil {
+		return err
+	}
+	w.leave()
+	w.fd, w.names, w.ids = fd, append(w.names, name), append(w.ids, st)
+	return nil
+}
+
+// up goes to the directory that was passed before this one. The kernel's ".." is only believed if it is that
+// directory: one that was moved meanwhile has another parent, perhaps outside.
+func (w *walk) up() error {
+	depth := len(w.names)
+	if depth <= 1 {
+		w.leave()
+		w.fd, w.names, w.ids = w.root.fd, nil, nil
+		return nil
+	}
+	fd, err := openat(w.fd, "..", searchFlags|unix.O_NOFOLLOW|unix.O_CLOEXEC)
+	if err != nil {
+		return err
+	}
+	var st unix.Stat_t
+	want := w.ids[depth-2]
+	if err := unix.Fstat(fd, &st); err != nil || st.Dev != want.Dev || st.Ino != want.Ino {
+		unix.Close(fd)
+		return syscall.ESTALE
+	}
+	w.leave()
+	w.fd, w.names, w.ids = fd, w.names[:depth-1], w.ids[:depth-1]
+	return nil
+}
+
+func (w *walk) leave() {
+	if w.fd != w.root.fd {
+		unix.Close(w.fd)
+	}
+	w.fd = w.root.fd
+}
+
+func openat(dir int, name string, flags int) (fd int, err error) {
+	err = retry(func() error { fd, err = unix.Openat(dir, name, flags, 0); return err })
+	return fd, err
+}
+
+func readlinkat(dir int, name string) (string, error) {
+	buf := make([]byte, 8192) // a link's text is shorter than PATH_MAX, 4096
+	var n int
+	err := retry(func() (err error) { n, err = unix.Readlinkat(dir, name, buf); return err })
+	if err != nil {
+		return "", err
+	}
+	return string(buf[:n]), nil
+}
+
+// retry repeats a call that a signal interrupted.
+func retry(call func() error) error {
+	for {
+		if err := call(); !errors.Is(err, unix.EINTR) {
+			return err
+		}
+	}
+}
+
+func isEOF(err error) bool { return errors.Is(err, io.EOF) }
