@@ -26,12 +26,19 @@ type JSONLines struct {
 	safe []byte
 }
 
-// NewJSONLines writes the first line to w: the members of header, which must
-// encode as a JSON object, after "version". A nil header has no members.
-func NewJSONLines(w io.Writer, header any) (*JSONLines, error) {
+// NewBareJSONLines returns a writer of lines without a first one, for formats
+// that other programs define.
+func NewBareJSONLines(w io.Writer) *JSONLines {
 	j := &JSONLines{w: w}
 	j.enc = json.NewEncoder(&j.buf)
 	j.enc.SetEscapeHTML(false)
+	return j
+}
+
+// NewJSONLines writes the first line to w: the members of header, which must
+// encode as a JSON object, after "version". A nil header has no members.
+func NewJSONLines(w io.Writer, header any) (*JSONLines, error) {
+	j := NewBareJSONLines(w)
 	if header == nil {
 		header = struct{}{}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 )
 
 // MaxLine is the longest line kept, in bytes. OpenClaw's own events end at 4 MiB; a longer line is counted and
@@ -23,8 +24,28 @@ type Chunk struct {
 	TooLong int64  // bytes of one over-long line passed over instead of Text; then Text is empty
 }
 
+// Buffers lets the texts of chunks be used again. The zero Buffers are ready; they may be shared.
+type Buffers struct{ pool sync.Pool }
+
+// Put gives back a chunk's text, which must not be used any more.
+func (b *Buffers) Put(text []byte) {
+	if cap(text) >= chunkSize && cap(text) <= 4*chunkSize {
+		b.pool.Put(&text)
+	}
+}
+
+func (b *Buffers) get(size int) []byte {
+	if size <= chunkSize {
+		if p, ok := b.pool.Get().(*[]byte); ok {
+			return (*p)[:0]
+		}
+	}
+	return make([]byte, 0, max(chunkSize, size))
+}
+
 // Lines reads r in chunks of whole lines.
 type Lines struct {
+	buffers *Buffers
 	r       io.Reader
 	rest    []byte
 	line    int64
@@ -33,14 +54,13 @@ type Lines struct {
 }
 
 // NewLines returns a reader of r's lines.
-func NewLines(r io.Reader) *Lines { return &Lines{r: r, line: 1} }
+func NewLines(r io.Reader, buffers *Buffers) *Lines { return &Lines{r: r, buffers: buffers, line: 1} }
 
 // Next returns the next chunk, whose text the caller owns, or io.EOF after the last.
 // A read error is returned once all lines before it have been, with the torn last line among them.
 func (l *Lines) Next() (Chunk, error) {
-	buf := make([]byte, len(l.rest), max(chunkSize, 2*len(l.rest)))
-	copy(buf, l.rest)
-	l.rest = nil
+	buf := append(l.buffers.get(2*len(l.rest)), l.rest...)
+	l.rest = l.rest[:0]
 	searched := 0
 	for {
 		if i := bytes.LastIndexByte(buf[searched:], '\n'); i >= 0 && (len(buf) >= chunkSize/2 || l.readErr != nil) {

@@ -168,7 +168,7 @@ func TestLinesLosesNothing(t *testing.T) {
 		if rapid.Bool().Draw(t, "halves") {
 			r = iotest.HalfReader(r)
 		}
-		lines := NewLines(r)
+		lines := NewLines(r, new(Buffers))
 		var got []byte
 		for {
 			c, err := lines.Next()
@@ -191,7 +191,7 @@ func TestLinesLosesNothing(t *testing.T) {
 
 func TestOverlongLineIsCounted(t *testing.T) {
 	long := strings.Repeat("x", MaxLine+chunkSize+5)
-	lines := NewLines(strings.NewReader("a\n" + long + "\nb\n"))
+	lines := NewLines(strings.NewReader("a\n"+long+"\nb\n"), new(Buffers))
 	var texts []string
 	var tooLong int64
 	for {
@@ -215,7 +215,7 @@ func TestOverlongLineIsCounted(t *testing.T) {
 
 func TestReadErrorComesLast(t *testing.T) {
 	broken := errors.New("disk on fire")
-	lines := NewLines(io.MultiReader(strings.NewReader("a\nb"), iotest.ErrReader(broken)))
+	lines := NewLines(io.MultiReader(strings.NewReader("a\nb"), iotest.ErrReader(broken)), new(Buffers))
 	var got string
 	for {
 		c, err := lines.Next()

@@ -1,0 +1,455 @@
+package analyze
+
+import (
+	"hash/maphash"
+	"strings"
+
+	"github.com/clawbook/openclaw-ir/internal/jsonl"
+	"github.com/clawbook/openclaw-ir/internal/openclaw"
+)
+
+// A joiner puts records together: a session's forms into one sequence, a call with its result, an indirect call
+// with the call it made, an action with who asked for it.
+type joiner struct {
+	want     map[Kind]bool
+	askers   askers
+	sessions map[string]*openclaw.Session
+	states   map[string]*sessionState
+	seed     maphash.Seed
+	seen     map[uint64]uint64    // event id → content
+	known    map[uint64]firstCall // calls that have been seen
+	execs    map[uint64]bool      // commands that have been seen, by hash
+	done     func(*Event)         // takes each event that will not change any more
+}
+
+// A firstCall is where a call was seen first, and what it said.
+type firstCall struct {
+	source *openclaw.Source
+	what   uint64
+}
+
+// sessionState is what is known of a session while its sources are read.
+type sessionState struct {
+	info    *openclaw.Session
+	source  *openclaw.Source
+	asker   *Asker
+	cwd     string
+	last    int64
+	calls   map[string][]*Event // calls of wanted kinds that wait for their results
+	orphans map[string][]orphan
+}
+
+// An orphan is a result whose call has not been seen.
+type orphan struct {
+	outcome outcome
+	event   Event
+}
+
+func newJoiner(want map[Kind]bool, sessions map[string]*openclaw.Session, owners []string, done func(*Event)) *joiner {
+	return &joiner{
+		want: want, askers: askers{owners}, sessions: sessions, states: map[string]*sessionState{},
+		seed: maphash.MakeSeed(), seen: map[uint64]uint64{}, known: map[uint64]firstCall{}, execs: map[uint64]bool{}, done: done,
+	}
+}
+
+func (j *joiner) state(src *openclaw.Source, session string) *sessionState {
+	st := j.states[session]
+	if st == nil {
+		info := j.sessions[session]
+		if info == nil {
+			info = &openclaw.Session{ID: session, Agent: src.Agent}
+		}
+		st = &sessionState{info: info, calls: map[string][]*Event{}, orphans: map[string][]orphan{}}
+		j.states[session] = st
+	}
+	if st.source != src {
+		st.source, st.asker, st.last = src, nil, 0
+	}
+	return st
+}
+
+// add takes one record and reports whether it is a duplicate: the same event with the same content as one that
+// came before. One event id with different contents is two events; nothing hides behind the other.
+func (j *joiner) add(src *openclaw.Source, it *item) (duplicate bool) {
+	st := j.state(src, it.session)
+	if len(it.cwd) > 2 {
+		st.cwd = jsonl.Unquote(it.cwd)
+	}
+	if it.prompt != nil {
+		asker := j.askers.of(src, st.info, it.prompt)
+		if st.asker == nil || *st.asker != *asker {
+			st.asker = asker
+		}
+	}
+	sum, known := j.seen[it.key]
+	if known && sum == it.sum {
+		return true
+	}
+	j.seen[it.key] = it.sum
+	base := st.base(src, it)
+	if known {
+		base.mark("differs")
+	}
+	j.calls(st, &base, it)
+	j.results(st, &base, it)
+	j.others(&base, it)
+	return false
+}
+
+// base is what all events of a record share.
+func (st *sessionState) base(src *openclaw.Source, it *item) Event {
+	e := Event{
+		Time: it.time, Source: src, Line: it.line, Digest: it.digest, Agent: src.Agent, Session: it.session,
+		Key: st.info.Key, Asker: st.asker, Cwd: st.cwd,
+	}
+	if e.Time == 0 {
+		e.Time, e.NoTime = st.last, true
+	}
+	st.last = e.Time
+	if e.Agent == "" {
+		e.Agent = st.info.Agent
+	}
+	if e.Asker == nil {
+		e.Asker = unknownAsker
+	}
+	if it.invalidUTF8 {
+		e.mark("invalid-utf8")
+	}
+	return e
+}
+
+var unknownAsker = &Asker{Kind: "unknown"}
+
+func (j *joiner) calls(st *sessionState, base *Event, it *item) {
+	for i := range it.calls {
+		c := &it.calls[i]
+		tool, indirect := unwrap(c.tool, &c.args)
+		e := *base
+		e.Call, e.Tool, e.CallID = i, tool, c.id
+		if c.started > 0 {
+			e.Time, e.NoTime = c.started, false
+		}
+		e.describe(&c.args)
+		switch {
+		case indirect:
+			e.mark("indirect")
+		case c.badArgs:
+			e.mark("arguments-unreadable")
+		}
+		if tool == operatorShell {
+			e.mark("operator-shell")
+		}
+		if j.isRepeat(st, &e, c) {
+			continue
+		}
+		if j.want[e.Kind] || e.Kind == KindEdit && j.want[KindWrite] { // a patch may write new files
+			e.Parent = firstNonEmpty(e.Parent, jsonl.Unquote(it.parent))
+			j.place(st, e, &c.args)
+		}
+	}
+}
+
+// describe says what a call does.
+func (e *Event) describe(a *arguments) {
+	e.Kind = toolKind(e.Tool, a)
+	if a.workdir != "" {
+		e.Cwd = absolute(a.workdir, e.Cwd)
+	}
+	e.Bytes = a.contentBytes
+	switch e.Kind {
+	case KindExec:
+		e.What = firstNonEmpty(a.command, a.text)
+	case KindWrite, KindEdit:
+		e.setPath(a.path)
+	case KindRead:
+		e.What = firstNonEmpty(a.path, a.query, a.command, strings.TrimSpace(a.action+" "+a.session))
+		if a.path != "" {
+			e.setPath(a.path)
+		}
+	case KindFetch, KindBrowse:
+		e.What = firstNonEmpty(a.url, a.query, a.action)
+	case KindMessage:
+		e.What, e.Target, e.Bytes = a.text, a.target, int64(len(a.text))
+	case KindSpawn:
+		e.What = firstNonEmpty(a.task, a.text, a.action)
+	default:
+		e.What = firstNonEmpty(a.patch, a.text, string(a.inner), a.command)
+	}
+	if e.Target == "" {
+		e.Target = a.action
+	}
+	e.markArguments(a)
+}
+
+func (e *Event) markArguments(a *arguments) {
+	if a.elevated {
+		e.mark("elevated")
+	}
+	if a.background {
+		e.mark("background")
+	}
+	if a.node != "" {
+		e.mark("node:" + a.node)
+	}
+	if a.host == "node" || a.host == "sandbox" {
+		e.mark("host:" + a.host)
+	}
+	if isMasked(e.What) {
+		e.mark("masked")
+	}
+}
+
+func (e *Event) setPath(recorded string) {
+	e.What = absolute(recorded, e.Cwd)
+	if e.What != recorded {
+		e.Recorded = recorded
+	}
+}
+
+func firstNonEmpty(values ...string) string {
+	for _, v := range values {
+		if v != "" {
+			return v
+		}
+	}
+	return ""
+}
+
+// callKey is a call id as all records of a session share it: snapshots drop what is neither letter nor digit.
+func callKey(id string) string {
+	return strings.Map(func(c rune) rune {
+		if c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' {
+			return c
+		}
+		return -1
+	}, id)
+}
+
+func (j *joiner) callHash(session, id, tool string) uint64 {
+	var h maphash.Hash
+	h.SetSeed(j.seed)
+	h.WriteString(session)
+	h.WriteByte(0)
+	h.WriteString(callKey(id))
+	h.WriteByte(0)
+	h.WriteString(tool)
+	return h.Sum64()
+}
+
+// isRepeat reports whether a call is known already: the nested record of an indirect call, or the same call in
+// a second record of it (a trajectory, a backup of the transcript). Ids may come again for other calls of the
+// same source; those are new.
+func (j *joiner) isRepeat(st *sessionState, e *Event, c *call) bool {
+	if c.nestedIn != "" {
+		if j.isNested(st, e, c) {
+			return true
+		}
+		e.Parent = c.nestedIn
+		e.mark("indirect")
+	}
+	if c.id == "" {
+		return false
+	}
+	key := j.callHash(e.Session, c.id, e.Tool)
+	what := maphash.String(j.seed, e.What)
+	first, known := j.known[key]
+	if !known {
+		j.known[key] = firstCall{e.Source, what}
+		return false
+	}
+	return c.repeated || first.source != e.Source && (isTrajectory(e.Source) || first.what == what)
+}
+
+// isNested joins the nested record of a call to the indirect call that made it, and reports whether that is
+// known: only the nested record has the inner call's own result.
+func (j *joiner) isNested(st *sessionState, e *Event, c *call) bool {
+	if !j.want[e.Kind] {
+		return true
+	}
+	for _, outer := range st.calls[callKey(c.nestedIn)] {
+		if outer.Tool == e.Tool && outer.What == e.What {
+			key := callKey(c.id)
+			st.calls[key] = append(st.calls[key], outer)
+			return true
+		}
+	}
+	return false
+}
+
+// place keeps a call's event; a patch is an event for each file it touches.
+func (j *joiner) place(st *sessionState, e Event, a *arguments) {
+	var files []fileChange
+	if e.Kind == KindEdit && a.patch != "" {
+		files = patchFiles(a.patch)
+	}
+	if len(files) == 0 {
+		j.keep(st, e)
+		return
+	}
+	for i, f := range files {
+		each := e
+		each.Marks = append([]string(nil), e.Marks...)
+		each.Kind, each.Call, each.Recorded = f.kind, e.Call+i, ""
+		each.setPath(f.path)
+		each.mark(f.verb)
+		j.keep(st, each)
+	}
+}
+
+// keep holds an event of a wanted kind until its result is known.
+func (j *joiner) keep(st *sessionState, e Event) {
+	if !j.want[e.Kind] {
+		return
+	}
+	if e.Kind == KindExec {
+		j.execs[maphash.String(j.seed, e.What)] = true
+	}
+	e.Result.Status = StatusNone
+	key := callKey(e.CallID)
+	for _, o := range st.orphans[key] {
+		e.finish(&o.outcome)
+	}
+	delete(st.orphans, key)
+	if e.Result.Recorded || e.CallID == "" && e.Tool != operatorShell {
+		j.done(&e)
+		return
+	}
+	st.calls[key] = append(st.calls[key], &e)
+}
+
+// hasExec reports whether a transcript holds this very command. It knows only if exec is a kind asked for.
+func (j *joiner) hasExec(command string) bool { return j.execs[maphash.String(j.seed, command)] }
+
+func (e *Event) finish(o *outcome) {
+	e.Result = o.result
+	e.Result.Recorded = true
+	if o.cwd != "" && (e.Cwd == "" || e.Kind == KindExec) {
+		e.Cwd = o.cwd
+	}
+}
+
+func (j *joiner) results(st *sessionState, base *Event, it *item) {
+	for i := range it.results {
+		o := &it.results[i]
+		if j.finish(st, o, base.Time) || o.repeated || notRun(o) || j.isKnown(base.Session, o) {
+			j.extra(base, it, o, i)
+			continue
+		}
+		e := *base
+		e.Call, e.Tool, e.CallID = i, o.tool, o.callID
+		key := callKey(o.callID)
+		st.orphans[key] = append(st.orphans[key], orphan{*o, e})
+	}
+}
+
+// isKnown reports whether a result's call has been seen, of whatever kind.
+func (j *joiner) isKnown(session string, o *outcome) bool {
+	_, known := j.known[j.callHash(session, o.callID, o.tool)]
+	return known || o.tool == "tool_call"
+}
+
+// extra keeps the record of a result that has joined its call, if such records are asked for.
+func (j *joiner) extra(base *Event, it *item, o *outcome, i int) {
+	if !j.want[KindResult] {
+		return
+	}
+	e := *base
+	e.Kind, e.Call, e.Tool, e.CallID, e.What = KindResult, len(it.calls)+i, o.tool, o.callID, it.text
+	e.finish(o)
+	j.done(&e)
+}
+
+// notRun reports the answer to a call of a tool that does not exist: nothing ran, though the call is not kept.
+func notRun(o *outcome) bool {
+	return o.result.Status == StatusError && strings.HasPrefix(o.result.Error, "Tool ") && strings.HasSuffix(o.result.Error, " not found")
+}
+
+// finish gives a result to the calls that wait for it: one, or one for each file of a patch. Ids may repeat in a
+// session, so tool and time must fit; of several calls the latest is meant.
+func (j *joiner) finish(st *sessionState, o *outcome, at int64) bool {
+	key := callKey(o.callID)
+	waiting := st.calls[key]
+	for i := len(waiting) - 1; i >= 0; i-- {
+		if !waiting[i].answeredBy(o, at) {
+			continue
+		}
+		answered, rest := waiting[i], waiting[:0]
+		for _, e := range waiting {
+			switch {
+			case e.Line != answered.Line || e.Source != answered.Source:
+				rest = append(rest, e)
+			case !e.Result.Recorded:
+				e.finish(o)
+				j.done(e)
+			}
+		}
+		if st.calls[key] = rest; len(rest) == 0 {
+			delete(st.calls, key)
+		}
+		return true
+	}
+	return false
+}
+
+// clockSlack is how much before its call a result may be dated, in milliseconds.
+const clockSlack = 60_000
+
+// answeredBy reports whether a result can be this call's.
+func (e *Event) answeredBy(o *outcome, at int64) bool {
+	sameTool := o.tool == "" || o.tool == e.Tool || o.tool == "tool_call"
+	return sameTool && (o.repeated || at >= e.Time-clockSlack)
+}
+
+// others keeps what is neither a call nor a result: what was said, and the transcript's own records.
+func (j *joiner) others(base *Event, it *item) {
+	kind := KindSession
+	switch {
+	case it.prompt != nil || it.outgoing && it.textBytes > 0:
+		kind = KindMessage
+	case len(it.calls) > 0 || len(it.results) > 0:
+		return
+	}
+	if !j.want[kind] {
+		return
+	}
+	e := *base
+	e.Kind, e.Call, e.Result.Status = kind, len(it.calls), StatusOK
+	e.Parent = jsonl.Unquote(it.parent)
+	if kind == KindMessage {
+		e.What, e.Bytes, e.Target = it.text, it.textBytes, "in"
+		if it.outgoing {
+			e.Target = "out"
+		}
+	} else {
+		e.What = strings.TrimSuffix(it.typ+"/"+it.custom, "/")
+		if it.text != "" {
+			e.What += ": " + it.text
+		}
+	}
+	j.done(&e)
+}
+
+// flush ends the joining: calls whose results are nowhere in the evidence are events all the same, and so are
+// results whose calls are nowhere, for something ran whose record is gone.
+func (j *joiner) flush() {
+	for _, st := range j.states {
+		for _, waiting := range st.calls {
+			for _, e := range waiting {
+				if !e.Result.Recorded {
+					j.done(e)
+				}
+			}
+		}
+		for _, list := range st.orphans {
+			for _, o := range list {
+				e := o.event
+				e.Kind = toolKind(e.Tool, &arguments{})
+				e.mark("call-missing")
+				e.finish(&o.outcome)
+				if j.want[e.Kind] || j.want[KindResult] {
+					j.done(&e)
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,236 @@
+package analyze
+
+import (
+	"cmp"
+	"encoding/binary"
+	"fmt"
+	"iter"
+	"slices"
+
+	"github.com/clawbook/openclaw-ir/internal/openclaw"
+	"github.com/klauspost/compress/zstd"
+)
+
+const (
+	// blockBytes is how much of encoded events a block holds before it is compressed.
+	blockBytes = 256 << 10
+	// openBlocks is how many blocks are kept decompressed while events are read back: neighbours in time lie
+	// in as many blocks as sessions ran side by side.
+	openBlocks = 32
+)
+
+// A store keeps events compressed in memory until they are read back by time: a store of transcripts larger
+// than memory must still have a timeline, and nothing of it may touch the disk in clear.
+type store struct {
+	enc      *zstd.Encoder
+	dec      *zstd.Decoder
+	blocks   [][]byte
+	current  []byte
+	keys     []storeKey
+	words    map[string]uint64
+	texts    []string
+	sources  map[*openclaw.Source]uint64
+	bySource []*openclaw.Source
+	askers   map[Asker]uint64
+	byAsker  []*Asker
+	sorted   bool
+}
+
+// A storeKey orders an event and says where it lies.
+type storeKey struct {
+	time    int64
+	session uint32
+	line    int64
+	call    int32
+	block   uint32
+	offset  uint32
+}
+
+func newStore() (*store, error) {
+	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(false))
+	if err != nil {
+		return nil, fmt.Errorf("preparing zstd: %w", err)
+	}
+	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1))
+	if err != nil {
+		return nil, fmt.Errorf("preparing zstd: %w", err)
+	}
+	return &store{enc: enc, dec: dec, words: map[string]uint64{}, sources: map[*openclaw.Source]uint64{}, askers: map[Asker]uint64{}}, nil
+}
+
+// add stores an event, which may be forgotten afterwards.
+func (s *store) add(e *Event) {
+	if len(s.current) >= blockBytes {
+		s.blocks = append(s.blocks, s.enc.EncodeAll(s.current, nil))
+		s.current = s.current[:0]
+	}
+	s.keys = append(s.keys, storeKey{
+		time: e.Time, session: uint32(s.word(e.Session)), line: e.Line, call: int32(e.Call),
+		block: uint32(len(s.blocks)), offset: uint32(len(s.current)),
+	})
+	s.current = s.encode(s.current, e)
+	s.sorted = false
+}
+
+// word returns the number of a text that many events share.
+func (s *store) word(text string) uint64 {
+	n, ok := s.words[text]
+	if !ok {
+		n = uint64(len(s.texts))
+		s.words[text] = n
+		s.texts = append(s.texts, text)
+	}
+	return n
+}
+
+func (s *store) source(src *openclaw.Source) uint64 {
+	n, ok := s.sources[src]
+	if !ok {
+		n = uint64(len(s.bySource))
+		s.sources[src] = n
+		s.bySource = append(s.bySource, src)
+	}
+	return n
+}
+
+func (s *store) asker(a *Asker) uint64 {
+	n, ok := s.askers[*a]
+	if !ok {
+		n = uint64(len(s.byAsker))
+		s.askers[*a] = n
+		s.byAsker = append(s.byAsker, a)
+	}
+	return n
+}
+
+func (s *store) encode(b []byte, e *Event) []byte {
+	exit := int64(-1 << 40)
+	if e.Result.Exit != nil {
+		exit = int64(*e.Result.Exit)
+	}
+	flags := uint64(0)
+	if e.NoTime {
+		flags |= 1
+	}
+	if e.Result.Recorded {
+		flags |= 2
+	}
+	for _, n := range []uint64{
+		flags, s.source(e.Source), s.asker(e.Asker), s.word(string(e.Kind)), s.word(e.Agent), s.word(e.Session), s.word(e.Key),
+		s.word(e.Tool), s.word(e.Cwd), s.word(string(e.Result.Status)), s.word(e.Result.Signal), uint64(len(e.Marks)),
+	} {
+		b = binary.AppendUvarint(b, n)
+	}
+	for _, n := range []int64{e.Time, e.Line, int64(e.Call), e.Bytes, exit, e.Result.Millis, e.Result.Size, e.Result.PID} {
+		b = binary.AppendVarint(b, n)
+	}
+	for _, m := range e.Marks {
+		b = binary.AppendUvarint(b, s.word(m))
+	}
+	for _, text := range []string{e.Digest, e.CallID, e.Parent, e.What, e.Recorded, e.Target, e.Result.Error} {
+		b = append(binary.AppendUvarint(b, uint64(len(text))), text...)
+	}
+	return b
+}
+
+// A storeReader takes numbers and texts off an encoded event.
+type storeReader []byte
+
+func (r *storeReader) uint() uint64 {
+	n, size := binary.Uvarint(*r)
+	*r = (*r)[size:]
+	return n
+}
+
+func (r *storeReader) int() int64 {
+	n, size := binary.Varint(*r)
+	*r = (*r)[size:]
+	return n
+}
+
+func (r *storeReader) text() string {
+	n := r.uint()
+	s := string((*r)[:n])
+	*r = (*r)[n:]
+	return s
+}
+
+func (s *store) decode(b []byte) *Event {
+	r := storeReader(b)
+	flags := r.uint()
+	e := &Event{NoTime: flags&1 != 0, Source: s.bySource[r.uint()], Asker: s.byAsker[r.uint()]}
+	e.Result.Recorded = flags&2 != 0
+	e.Kind = Kind(s.texts[r.uint()])
+	e.Agent, e.Session, e.Key = s.texts[r.uint()], s.texts[r.uint()], s.texts[r.uint()]
+	e.Tool, e.Cwd = s.texts[r.uint()], s.texts[r.uint()]
+	e.Result.Status, e.Result.Signal = Status(s.texts[r.uint()]), s.texts[r.uint()]
+	marks := r.uint()
+	e.Time, e.Line, e.Call, e.Bytes = r.int(), r.int(), int(r.int()), r.int()
+	if exit := r.int(); exit != -1<<40 {
+		code := int(exit)
+		e.Result.Exit = &code
+	}
+	e.Result.Millis, e.Result.Size, e.Result.PID = r.int(), r.int(), r.int()
+	for range marks {
+		e.Marks = append(e.Marks, s.texts[r.uint()])
+	}
+	e.Digest, e.CallID, e.Parent, e.What = r.text(), r.text(), r.text(), r.text()
+	e.Recorded, e.Target, e.Result.Error = r.text(), r.text(), r.text()
+	return e
+}
+
+// len returns how many events are stored.
+func (s *store) len() int { return len(s.keys) }
+
+// byTime returns the events in order of time, then of session and place in it.
+func (s *store) byTime() iter.Seq2[*Event, error] {
+	if !s.sorted {
+		slices.SortFunc(s.keys, func(a, b storeKey) int {
+			return cmp.Or(cmp.Compare(a.time, b.time), cmp.Compare(a.session, b.session), cmp.Compare(a.line, b.line), cmp.Compare(a.call, b.call),
+				cmp.Compare(a.block, b.block), cmp.Compare(a.offset, b.offset))
+		})
+		s.sorted = true
+	}
+	return func(yield func(*Event, error) bool) {
+		cache := blockCache{store: s, open: map[uint32][]byte{}}
+		for _, k := range s.keys {
+			block, err := cache.get(k.block)
+			if err != nil {
+				yield(nil, fmt.Errorf("reading events back: %w", err))
+				return
+			}
+			if !yield(s.decode(block[k.offset:]), nil) {
+				return
+			}
+		}
+	}
+}
+
+// A blockCache holds the blocks used last.
+type blockCache struct {
+	store *store
+	open  map[uint32][]byte
+	order []uint32
+}
+
+func (c *blockCache) get(n uint32) ([]byte, error) {
+	if int(n) == len(c.store.blocks) {
+		return c.store.current, nil
+	}
+	if b, ok := c.open[n]; ok {
+		return b, nil
+	}
+	var room []byte
+	if len(c.order) == openBlocks {
+		room = c.open[c.order[0]][:0]
+		delete(c.open, c.order[0])
+		c.order = c.order[1:]
+	}
+	b, err := c.store.dec.DecodeAll(c.store.blocks[n], room)
+	if err != nil {
+		return nil, err
+	}
+	c.open[n] = b
+	c.order = append(c.order, n)
+	return b, nil
+}

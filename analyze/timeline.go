@@ -1,0 +1,280 @@
+package analyze
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"io/fs"
+	"iter"
+	"runtime"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/clawbook/openclaw-ir/internal/openclaw"
+)
+
+// Options choose what of the evidence becomes a timeline. The zero Options show what ran and what was written.
+type Options struct {
+	Find    openclaw.FindOptions
+	Kinds   []Kind    // nil: DefaultKinds
+	Agent   string    // only this agent; "" all
+	Session string    // only sessions whose id or key holds this; "" all
+	Since   time.Time // zero: from the beginning
+	Until   time.Time // zero: to the end
+	Digest  bool      // compute the digest of each event's record
+	Read    func(n int64)
+}
+
+// A Report is a timeline with what stands behind it.
+type Report struct {
+	Installations []*openclaw.Installation
+	Coverage      Coverage
+	store         *store
+}
+
+// Events returns the events by time. Strings of an event may hold hostile text, and secrets.
+func (r *Report) Events() iter.Seq2[*Event, error] { return r.store.byTime() }
+
+// ErrNothing says that no installation of OpenClaw was found in the evidence.
+var ErrNothing = errors.New("no installation of OpenClaw found")
+
+// Timeline reads all sources of all installations in fsys and returns the events asked for, by time.
+// What cannot be read is in the report's Coverage; the error is for a search that found nothing, or ctx.
+func Timeline(ctx context.Context, fsys fs.FS, o Options) (*Report, error) {
+	if o.Kinds == nil {
+		o.Kinds = DefaultKinds
+	}
+	st, err := newStore()
+	if err != nil {
+		return nil, err
+	}
+	r := &Report{store: st}
+	installs, gaps := openclaw.Find(fsys, o.Find)
+	r.Installations = installs
+	r.Coverage.gap(gaps...)
+	r.Coverage.Installations = len(installs)
+	if len(installs) == 0 {
+		return r, ErrNothing
+	}
+	for _, in := range installs {
+		for _, n := range in.Notes {
+			r.Coverage.Notes = append(r.Coverage.Notes, in.StateDir+": "+n)
+		}
+		if err := r.installation(ctx, fsys, in, &o); err != nil {
+			return r, err
+		}
+	}
+	r.Coverage.sum()
+	r.Coverage.Events = int64(r.store.len())
+	return r, ctx.Err()
+}
+
+func wanted(kinds []Kind) map[Kind]bool {
+	want := map[Kind]bool{}
+	for _, k := range kinds {
+		want[k] = true
+	}
+	return want
+}
+
+func (r *Report) installation(ctx context.Context, fsys fs.FS, in *openclaw.Installation, o *Options) error {
+	sources, gaps := in.Transcripts(fsys)
+	sessions, more := in.Sessions(ctx, fsys)
+	r.Coverage.gap(append(gaps, more...)...)
+	keep := func(e *Event) {
+		if o.keeps(e) {
+			r.store.add(e)
+		}
+	}
+	j := newJoiner(wanted(o.Kinds), sessions, owners(in), keep)
+	if err := r.transcripts(ctx, fsys, sources, j, o); err != nil {
+		return err
+	}
+	j.flush()
+	for _, e := range r.ledgers(ctx, fsys, in, j) {
+		keep(e)
+	}
+	if j.want[KindLog] {
+		r.logs(ctx, fsys, in, o, keep)
+	}
+	return ctx.Err()
+}
+
+// owners are the senders the config calls owners of the agent (commands.ownerAllowFrom).
+func owners(in *openclaw.Installation) []string {
+	return in.Config.Strings("commands", "ownerAllowFrom")
+}
+
+func (o *Options) keeps(e *Event) bool {
+	return (o.Agent == "" || e.Agent == o.Agent) &&
+		(o.Session == "" || strings.Contains(e.Session, o.Session) || strings.Contains(e.Key, o.Session)) &&
+		(o.Since.IsZero() || e.Time >= o.Since.UnixMilli()) &&
+		(o.Until.IsZero() || e.Time < o.Until.UnixMilli())
+}
+
+// A job is a batch on its way through the decoders, in the order it was read.
+type job struct {
+	batch openclaw.Batch
+	done  chan decoded
+}
+
+// decoded is what became of a batch.
+type decoded struct {
+	items    []item
+	unparsed []openclaw.Gap
+	records  int64
+	bytes    int64
+	lost     int64
+}
+
+// transcripts reads the sources in one goroutine, decodes batches on all cores and joins them in order.
+func (r *Report) transcripts(ctx context.Context, fsys fs.FS, sources []openclaw.Source, j *joiner, o *Options) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	workers := runtime.GOMAXPROCS(0)
+	todo, order := make(chan *job, workers), make(chan *job, 2*workers)
+	var running sync.WaitGroup
+	var items itemPool
+	seed := maphash.MakeSeed()
+	for range workers {
+		d, err := newDecoder(seed, j.want, o.Digest)
+		if err != nil {
+			return err
+		}
+		running.Go(func() {
+			defer d.zstd.Close()
+			for w := range todo {
+				w.done <- d.batch(&w.batch, items.get())
+			}
+		})
+	}
+	running.Go(func() {
+		defer close(order)
+		defer close(todo)
+		openclaw.ReadSources(ctx, fsys, sources, func(b openclaw.Batch) bool {
+			w := &job{batch: b, done: make(chan decoded, 1)}
+			select {
+			case order <- w:
+				todo <- w
+				return true
+			case <-ctx.Done():
+				return false
+			}
+		})
+	})
+	cover := r.cover(sources)
+	for w := range order {
+		d := <-w.done
+		r.take(w.batch, d, cover[w.batch.Source], j, o)
+		w.batch.Free()
+		items.put(d.items)
+	}
+	running.Wait()
+	return ctx.Err()
+}
+
+// cover makes a row of the coverage for every source. One database serves as several sources.
+func (r *Report) cover(sources []openclaw.Source) map[*openclaw.Source]*SourceCoverage {
+	first := len(r.Coverage.Sources)
+	for _, s := range sources {
+		r.Coverage.Sources = append(r.Coverage.Sources, SourceCoverage{Path: s.Path, Form: s.Form.String(), Agent: s.Agent})
+	}
+	rows := map[*openclaw.Source]*SourceCoverage{}
+	for i := range sources {
+		rows[&sources[i]] = &r.Coverage.Sources[first+i]
+	}
+	return rows
+}
+
+// take counts a decoded batch and joins its records.
+func (r *Report) take(b openclaw.Batch, d decoded, row *SourceCoverage, j *joiner, o *Options) {
+	row.Records += d.records
+	row.Bytes += d.bytes
+	row.Lost += d.lost
+	for _, g := range b.Gaps {
+		row.Unreadable = true
+		r.Coverage.gap(g)
+	}
+	for _, g := range d.unparsed {
+		if row.Unparsed++; row.Unparsed <= maxUnparsedGaps {
+			r.Coverage.gap(g)
+		}
+	}
+	for i := range d.items {
+		if j.add(b.Source, &d.items[i]) {
+			row.Duplicates++
+		}
+	}
+	if o.Read != nil {
+		o.Read(d.bytes)
+	}
+}
+
+// An itemPool lets the items of joined batches be used again: without it most of the time goes to the garbage
+// collector.
+type itemPool struct{ pool sync.Pool }
+
+func (p *itemPool) get() []item {
+	if list, ok := p.pool.Get().(*[]item); ok {
+		return (*list)[:0]
+	}
+	return nil
+}
+
+func (p *itemPool) put(list []item) {
+	clear(list)
+	p.pool.Put(&list)
+}
+
+// batch decodes the records of a batch into items.
+func (d *decoder) batch(b *openclaw.Batch, items []item) (out decoded) {
+	out.items = items
+	line := b.Line
+	for text := b.Text; len(text) > 0; line++ {
+		end := bytes.IndexByte(text, '\n') + 1
+		if end == 0 {
+			end = len(text)
+		}
+		record := text[:end]
+		text = text[end:]
+		if trimmed := bytes.TrimSpace(record); len(trimmed) > 0 {
+			d.one(b, trimmed, b.Session, line, &out)
+		}
+		out.bytes += int64(end)
+	}
+	for i := range b.Records {
+		rec := &b.Records[i]
+		data := rec.Data
+		if rec.Zstd {
+			var err error
+			if data, err = d.unpack(rec.Data, rec.Size); err != nil {
+				out.fail(b, rec.Line, int64(len(rec.Data)), err)
+				continue
+			}
+		}
+		d.one(b, data, rec.Session, rec.Line, &out)
+		out.bytes += int64(len(data))
+	}
+	return out
+}
+
+func (d *decoder) one(b *openclaw.Batch, data []byte, session string, line int64, out *decoded) {
+	out.records++
+	it, err := d.item(data, session)
+	if err != nil {
+		out.fail(b, line, int64(len(data)), err)
+		return
+	}
+	it.line = line
+	out.items = append(out.items, it)
+}
+
+func (out *decoded) fail(b *openclaw.Batch, line, size int64, err error) {
+	out.lost += size
+	out.unparsed = append(out.unparsed, openclaw.Gap{
+		Path: b.Source.Path, What: fmt.Sprintf("record %d: %v", line, err), Bytes: size,
+	})
+}

@@ -1,0 +1,168 @@
+package openclaw
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"strings"
+
+	"github.com/clawbook/openclaw-ir/internal/sqlite"
+)
+
+// maxUnseekable bounds a database whose file cannot be read at random and so is read into memory. Bytes.
+const maxUnseekable = 64 << 20
+
+// readTries is how often a database that is being written is read again before it is taken as it is.
+const readTries = 3
+
+// A Database is an OpenClaw database opened for reading, its write-ahead log included.
+type Database struct {
+	*sqlite.DB
+	Path    string
+	Columns map[string][]string // table → columns
+	files   []fs.File
+}
+
+// OpenDatabase opens the database at hostPath with its -wal and -journal. Nothing is written beside it.
+// The error of one that does not exist is fs.ErrNotExist.
+func OpenDatabase(fsys fs.FS, hostPath string) (*Database, error) {
+	d := &Database{Path: hostPath}
+	db, err := d.source(fsys, hostPath)
+	if err != nil {
+		return nil, err
+	}
+	// A missing log is the rule; an unreadable one must not pass for it.
+	wal, err := d.source(fsys, hostPath+"-wal")
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		d.closeFiles()
+		return nil, fmt.Errorf("reading its write-ahead log: %w", err)
+	}
+	journal, _ := d.source(fsys, hostPath+"-journal")
+	if d.DB, err = sqlite.Open(db, sqlite.Options{WAL: wal, Journal: journal}); err == nil {
+		d.Columns, err = d.Tables(context.Background())
+	}
+	if err != nil {
+		d.Close()
+		return nil, err
+	}
+	return d, nil
+}
+
+// source opens a file as random-access bytes.
+func (d *Database) source(fsys fs.FS, hostPath string) (sqlite.Source, error) {
+	f, err := fsys.Open(fsName(hostPath))
+	if err != nil {
+		return sqlite.Source{}, err
+	}
+	d.files = append(d.files, f)
+	info, err := f.Stat()
+	if err != nil {
+		return sqlite.Source{}, err
+	}
+	if r, ok := f.(io.ReaderAt); ok {
+		return sqlite.Source{R: r, Size: info.Size()}, nil
+	}
+	text, err := io.ReadAll(io.LimitReader(f, maxUnseekable+1))
+	if err != nil || len(text) > maxUnseekable {
+		return sqlite.Source{}, fmt.Errorf("cannot be read at random and is too large to hold (%d bytes): %v", info.Size(), err)
+	}
+	return sqlite.Source{R: strings.NewReader(string(text)), Size: int64(len(text))}, nil
+}
+
+// Close releases the database.
+func (d *Database) Close() error {
+	var err error
+	if d.DB != nil {
+		err = d.DB.Close()
+	}
+	d.closeFiles()
+	return err
+}
+
+func (d *Database) closeFiles() {
+	for _, f := range d.files {
+		f.Close()
+	}
+}
+
+// Has reports whether a table exists with all the columns given.
+func (d *Database) Has(table string, columns ...string) bool {
+	have, ok := d.Columns[table]
+	for _, c := range columns {
+		ok = ok && contains(have, c)
+	}
+	return ok
+}
+
+func contains(list []string, s string) bool {
+	for _, v := range list {
+		if v == s {
+			return true
+		}
+	}
+	return false
+}
+
+// Column returns the column's name if the table has it and otherwise an SQL literal in its stead, so that one
+// query serves every schema.
+func (d *Database) Column(table, column, otherwise string) string {
+	if d.Has(table, column) {
+		return column
+	}
+	return otherwise
+}
+
+// stamp opens a database's files anew and takes what tells whether it changed.
+func stamp(fsys fs.FS, hostPath string) (sqlite.Stamp, error) {
+	var d Database
+	defer d.closeFiles()
+	db, err := d.source(fsys, hostPath)
+	if err != nil {
+		return sqlite.Stamp{}, err
+	}
+	wal, err := d.source(fsys, hostPath+"-wal")
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return sqlite.Stamp{}, err
+	}
+	info, err := fs.Stat(fsys, fsName(hostPath))
+	if err != nil {
+		return sqlite.Stamp{}, err
+	}
+	return sqlite.TakeStamp(info, db, wal)
+}
+
+// readSteady runs read over the database, again when it changed meanwhile: the rows of every pass are handed
+// on, so the receiver must tell an event it has seen from a new one. A database that never holds still, or
+// cannot be read to its end, is a gap.
+func readSteady(ctx context.Context, fsys fs.FS, hostPath string, read func(*Database) error) (gaps []Gap) {
+	err := sqlite.Consistent(
+		func() (sqlite.Stamp, error) { return stamp(fsys, hostPath) },
+		func() error {
+			d, err := OpenDatabase(fsys, hostPath)
+			if err != nil {
+				return err
+			}
+			defer d.Close()
+			gaps = d.logGaps()
+			return read(d)
+		}, readTries)
+	switch {
+	case err == nil || ctx.Err() != nil || errors.Is(err, fs.ErrNotExist):
+		return gaps
+	case errors.Is(err, sqlite.ErrChanged):
+		return append(gaps, Gap{Path: hostPath, What: fmt.Sprintf("was being written and changed under each of %d readings; rows may be missing: contain first, or read a sealed bundle", readTries)})
+	}
+	return append(gaps, Gap{Path: hostPath, What: "reading the database: " + err.Error()})
+}
+
+// logGaps tells what of the write-ahead log or a rollback journal could not be used though it should have been.
+// Frames left behind by an earlier log are no loss: every log that was reused has them.
+func (d *Database) logGaps() (gaps []Gap) {
+	w := d.Log().WAL
+	if w.Stopped != "" && w.Stopped != sqlite.StopSalts {
+		gaps = append(gaps, Gap{Path: d.Path + "-wal", What: fmt.Sprintf("%d of its %d frames were not used: %s", w.Ignored, w.Frames, w.Detail)})
+	}
+	return gaps
+}

@@ -1,0 +1,262 @@
+// Package statetest gives tests the real OpenClaw states of testdata/states, unpacked as the file system
+// of the host they came from. It is a test helper: nothing but tests imports it.
+package statetest
+
+import (
+	"archive/tar"
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/klauspost/compress/zstd"
+)
+
+// Versions returns every name that Root takes, oldest release first.
+func Versions() []string {
+	return []string{
+		"2026.1.30", "2026.2.12", "2026.3.31", "2026.7.1", "2026.7.1-live",
+		"2026.9.6/stopped", "2026.9.6/running", "2026.9.6/node-host",
+	}
+}
+
+// Root unpacks the state named version, one of Versions, into a new temporary directory laid out as a host:
+// home/claw/.openclaw (home/alice/.openclaw for 2026.9.6), tmp/openclaw and etc/passwd. Modes and modification
+// times are the archive's; owners too when the test runs as root. What the archives hold beside the host
+// (the printed output of real commands) is left out. It returns the directory's absolute path.
+func Root(tb testing.TB, version string) string {
+	tb.Helper()
+	dir := tb.TempDir()
+	if err := unpack(dir, version); err != nil {
+		tb.Fatalf("unpacking state %q: %v", version, err)
+	}
+	return dir
+}
+
+// Secrets returns every secret value planted in the states, from testdata/states/secrets.txt. None may
+// appear in anything that is printed or written in clear.
+func Secrets(tb testing.TB) []string {
+	tb.Helper()
+	dir, err := statesDir()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	data, err := os.ReadFile(filepath.Join(dir, "secrets.txt"))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return strings.Fields(string(data))
+}
+
+// Snapshot describes every file under dir, dir itself excepted, by its slash-separated relative path: mode, size,
+// modification time in nanoseconds, and the SHA-256 of a regular file or the target of a symbolic link. Two
+// snapshots are equal when nothing that a reader must not change was changed between them.
+func Snapshot(tb testing.TB, dir string) map[string]string {
+	tb.Helper()
+	seen := map[string]string{}
+	err := filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
+		if err != nil || name == dir {
+			return err
+		}
+		rel, err := filepath.Rel(dir, name)
+		if err != nil {
+			return err
+		}
+		seen[filepath.ToSlash(rel)], err = describe(name, d)
+		return err
+	})
+	if err != nil {
+		tb.Fatalf("snapshot of %q: %v", dir, err)
+	}
+	return seen
+}
+
+func describe(name string, d fs.DirEntry) (string, error) {
+	info, err := d.Info()
+	if err != nil {
+		return "", err
+	}
+	content := ""
+	switch {
+	case info.Mode().IsRegular():
+		data, err := os.ReadFile(name)
+		if err != nil {
+			return "", err
+		}
+		sum := sha256.Sum256(data)
+		content = hex.EncodeToString(sum[:])
+	case info.Mode()&fs.ModeSymlink != 0:
+		if content, err = os.Readlink(name); err != nil {
+			return "", err
+		}
+	}
+	return fmt.Sprintf("%v %d %d %s", info.Mode(), info.Size(), info.ModTime().UnixNano(), content), nil
+}
+
+// statesDir finds testdata/states from the package directory that go test runs in.
+func statesDir() (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return filepath.Join(dir, "testdata", "states"), nil
+		}
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			return "", errors.New("no go.mod above the working directory")
+		}
+		dir = parent
+	}
+}
+
+func unpack(dir, version string) error {
+	states, err := statesDir()
+	if err != nil {
+		return err
+	}
+	release, variant, _ := strings.Cut(version, "/")
+	archive, err := os.ReadFile(filepath.Join(states, release+".tar.zst"))
+	if err != nil {
+		return err
+	}
+	z, err := zstd.NewReader(bytes.NewReader(archive), zstd.WithDecoderConcurrency(1))
+	if err != nil {
+		return err
+	}
+	defer z.Close()
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	x := extraction{root: root, variant: variant}
+	if err := x.all(tar.NewReader(z)); err != nil {
+		return err
+	}
+	return x.passwd()
+}
+
+// extraction writes one archive below root. Directories keep their headers until the end, because writing a file
+// into a directory changes its modification time.
+type extraction struct {
+	root    *os.Root
+	variant string
+	dirs    []*tar.Header
+}
+
+func (x *extraction) all(r *tar.Reader) error {
+	for {
+		h, err := r.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		name := x.place(h.Name)
+		if name == "" {
+			continue
+		}
+		h.Name = name
+		if err := x.entry(h, r); err != nil {
+			return err
+		}
+	}
+	for i := len(x.dirs) - 1; i >= 0; i-- {
+		if err := x.restore(x.dirs[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// place returns where an archive's member lies in the host, or "" if it is no part of it. The archive of 2026.9.6
+// holds three home directories with the log directory inside them; the others hold home and tmp as they were.
+func (x *extraction) place(member string) string {
+	member = path.Clean(member)
+	if x.variant == "" {
+		if in(member, "home") || in(member, "tmp") {
+			return member
+		}
+		return ""
+	}
+	if !in(member, x.variant) {
+		return ""
+	}
+	rest := strings.TrimPrefix(strings.TrimPrefix(member, x.variant), "/")
+	if in(rest, "tmp-openclaw") {
+		return "tmp/openclaw" + strings.TrimPrefix(rest, "tmp-openclaw")
+	}
+	return path.Join("home/alice", rest)
+}
+
+func in(name, dir string) bool { return name == dir || strings.HasPrefix(name, dir+"/") }
+
+func (x *extraction) entry(h *tar.Header, r io.Reader) error {
+	if err := x.root.MkdirAll(path.Dir(h.Name), 0o755); err != nil {
+		return err
+	}
+	switch h.Typeflag {
+	case tar.TypeDir:
+		x.dirs = append(x.dirs, h)
+		return x.root.MkdirAll(h.Name, 0o755)
+	case tar.TypeSymlink:
+		if err := x.root.Symlink(h.Linkname, h.Name); err != nil {
+			return err
+		}
+		return x.own(h)
+	case tar.TypeReg:
+		f, err := x.root.OpenFile(h.Name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+		if err != nil {
+			return err
+		}
+		_, err = io.Copy(f, r)
+		if err := errors.Join(err, f.Close()); err != nil {
+			return err
+		}
+		return x.restore(h)
+	}
+	return fmt.Errorf("member %q: unexpected type %q", h.Name, h.Typeflag)
+}
+
+func (x *extraction) restore(h *tar.Header) error {
+	if err := x.own(h); err != nil {
+		return err
+	}
+	if err := x.root.Chmod(h.Name, h.FileInfo().Mode().Perm()); err != nil {
+		return err
+	}
+	return x.root.Chtimes(h.Name, h.ModTime, h.ModTime)
+}
+
+// own gives a file back to its owner, which only root may do.
+func (x *extraction) own(h *tar.Header) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	return x.root.Lchown(h.Name, h.Uid, h.Gid)
+}
+
+func (x *extraction) passwd() error {
+	if len(x.dirs) == 0 {
+		return fmt.Errorf("no such variant: %q", x.variant)
+	}
+	user := "claw:x:4242:4242::/home/claw:/bin/bash\n"
+	if x.variant != "" {
+		user = "alice:x:1000:1000::/home/alice:/bin/bash\n"
+	}
+	if err := x.root.Mkdir("etc", 0o755); err != nil {
+		return err
+	}
+	return x.root.WriteFile("etc/passwd", []byte("root:x:0:0:root:/root:/bin/bash\n"+user), 0o644)
+}
