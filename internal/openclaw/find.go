@@ -289,25 +289,30 @@ func (in *Installation) findAgents(fsys fs.FS) {
 	}
 	slices.Sort(ids)
 	for _, id := range slices.Compact(ids) {
-		in.Agents = append(in.Agents, in.agent(id, configured[id]))
+		in.Agents = append(in.Agents, in.agent(fsys, id, configured[id]))
 	}
 }
 
-func (in *Installation) agent(id string, conf map[string]any) Agent {
+// agent tells where an agent's things lie. The config's own places count only where they exist: in a copied state
+// directory they name the host it came from.
+func (in *Installation) agent(fsys fs.FS, id string, conf map[string]any) Agent {
+	place := func(fallback string, configured ...string) string {
+		for _, dir := range configured {
+			if dir = tilde(dir, in.Home); path.IsAbs(dir) && exists(fsys, dir) {
+				return path.Clean(dir)
+			}
+		}
+		return fallback
+	}
 	base := path.Join(in.StateDir, "agents", path.Base(path.Clean("/"+id)))
-	a := Agent{ID: id, Dir: path.Join(base, "agent"), Sessions: path.Join(base, "sessions")}
-	if dir, _ := conf["agentDir"].(string); path.IsAbs(tilde(dir, in.Home)) {
-		a.Dir = path.Clean(tilde(dir, in.Home))
-	}
+	dir, _ := conf["agentDir"].(string)
+	workspace, _ := conf["workspace"].(string)
+	a := Agent{ID: id, Dir: place(path.Join(base, "agent"), dir), Sessions: path.Join(base, "sessions")}
 	a.Database = path.Join(a.Dir, "openclaw-agent.sqlite")
-	a.Workspace = path.Join(in.StateDir, "workspace")
-	if id != "main" {
-		a.Workspace += "-" + id
-	} else if dir := tilde(in.Config.String("agents", "defaults", "workspace"), in.Home); path.IsAbs(dir) {
-		a.Workspace = path.Clean(dir)
-	}
-	if dir, _ := conf["workspace"].(string); path.IsAbs(tilde(dir, in.Home)) {
-		a.Workspace = path.Clean(tilde(dir, in.Home))
+	if id == "main" {
+		a.Workspace = place(path.Join(in.StateDir, "workspace"), workspace, in.Config.String("agents", "defaults", "workspace"))
+	} else {
+		a.Workspace = place(path.Join(in.StateDir, "workspace-"+id), workspace)
 	}
 	return a
 }

@@ -1,0 +1,242 @@
+package main
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/clawbook/openclaw-ir/analyze"
+	"github.com/clawbook/openclaw-ir/internal/casefile"
+	"github.com/clawbook/openclaw-ir/internal/console"
+	"github.com/clawbook/openclaw-ir/internal/openclaw"
+	"github.com/clawbook/openclaw-ir/internal/secret"
+	"github.com/urfave/cli/v2"
+)
+
+func analyzeCommand(e env) *cli.Command {
+	return &cli.Command{
+		Name:      "analyze",
+		Usage:     "tell what the agent executed and wrote, when, and who asked",
+		ArgsUsage: "[SOURCE] [PATTERN]",
+		Description: `SOURCE is a sealed bundle, a directory (an extracted bundle, a copied home or state directory), or absent for
+this host. PATTERN selects lines as grep does. By default the timeline shows what was executed, written and
+edited; --kind shows more. Secrets are replaced by fingerprints. Nothing is changed on the host.
+
+-i FILE names a private key if FILE holds one; any other -i is grep's. --identity and --ignore-case are
+never in doubt.
+
+Examples:
+   openclaw-ir analyze
+   openclaw-ir analyze --root /mnt/image 'curl|wget'
+   openclaw-ir analyze B.tar.zst.age -i key.txt --kind exec --since 24h --format jsonl
+   openclaw-ir analyze --kind message,log -i password -C 2
+
+` + exitText,
+		Flags: append(append(sourceFlags(), caseFlags()...),
+			&cli.StringSliceFlag{Name: "kind", Usage: "show only `KINDS`: " + kindNames() + ", or all"},
+			&cli.StringFlag{Name: "agent", Usage: "show only this `AGENT`"},
+			&cli.StringFlag{Name: "session", Usage: "show only sessions whose id or key holds `TEXT`"},
+			&cli.StringFlag{Name: "since", Usage: "begin at `TIME`: 24h, 7d, 2026-11-20, 2026-11-20T10:00:00Z"},
+			&cli.StringFlag{Name: "until", Usage: "end before `TIME`"},
+			&cli.StringFlag{Name: "format", Value: "text", Usage: "`FORMAT` text, jsonl, csv or timesketch"},
+			&cli.BoolFlag{Name: "json", Usage: "one JSON object a line: a version first, the events, the coverage last"},
+			&cli.BoolFlag{Name: "ignore-case", Usage: "grep's -i: match without regard to case"},
+			&cli.BoolFlag{Name: "invert-match", Aliases: []string{"v"}, Usage: "select lines that do not match"},
+			&cli.BoolFlag{Name: "fixed-strings", Aliases: []string{"F"}, Usage: "PATTERN is plain text, not an expression"},
+			&cli.BoolFlag{Name: "word-regexp", Aliases: []string{"w"}, Usage: "match whole words"},
+			&cli.BoolFlag{Name: "count", Aliases: []string{"c"}, Usage: "print only how many lines match"},
+			&cli.IntFlag{Name: "max-count", Aliases: []string{"m"}, Usage: "stop after `N` lines"},
+			&cli.IntFlag{Name: "after-context", Aliases: []string{"A"}, Usage: "show `N` lines after each match"},
+			&cli.IntFlag{Name: "before-context", Aliases: []string{"B"}, Usage: "show `N` lines before each match"},
+			&cli.IntFlag{Name: "context", Aliases: []string{"C"}, Usage: "show `N` lines around each match"},
+		),
+		OnUsageError: onUsageError,
+		Action:       func(c *cli.Context) error { return runAnalyze(c, e) },
+	}
+}
+
+func kindNames() string {
+	names := make([]string, len(analyze.Kinds))
+	for i, k := range analyze.Kinds {
+		names[i] = string(k)
+	}
+	return strings.Join(names, ", ")
+}
+
+func runAnalyze(c *cli.Context, e env) error {
+	src, pattern, err := openSource(c, e)
+	if err != nil {
+		return err
+	}
+	defer src.close()
+	o, err := analyzeOptions(c, src)
+	if err != nil {
+		return err
+	}
+	progress := e.console.Progress(console.Bytes)
+	progress.Start("reading transcripts", 0)
+	o.Read = progress.Add
+	report, err := analyze.Timeline(c.Context, src.fsys, o)
+	progress.Done()
+	if errors.Is(err, analyze.ErrNothing) {
+		return nothingFound(report, e)
+	}
+	if err != nil {
+		return err
+	}
+	renderer, gaps, err := newRenderer(c, e, src, report)
+	if err != nil {
+		return err
+	}
+	for _, g := range gaps {
+		report.Coverage.Gaps = append(report.Coverage.Gaps, g)
+	}
+	if err := printTimeline(c, e, report, renderer, grepOptions(c, pattern)); err != nil {
+		return err
+	}
+	return sayCoverage(e, renderer, &report.Coverage)
+}
+
+func nothingFound(report *analyze.Report, e env) error {
+	for _, g := range report.Coverage.Gaps {
+		e.console.Warningf("%s: %s", g.Path, g.What)
+	}
+	hint := "name it with --state-dir DIR, a mounted disk with --root DIR"
+	if e.uid != 0 {
+		hint += ", or search every account with sudo"
+	}
+	return &codeError{exitFailed, analyze.ErrNothing, []string{hint}}
+}
+
+func analyzeOptions(c *cli.Context, src *source) (analyze.Options, error) {
+	o := analyze.Options{Find: src.find, Agent: c.String("agent"), Session: c.String("session")}
+	o.Digest = c.String("format") != "text" || c.Bool("json")
+	var err error
+	if o.Kinds, err = parseKinds(c.StringSlice("kind")); err != nil {
+		return o, err
+	}
+	if o.Since, err = parseTime(c.String("since"), src.now); err != nil {
+		return o, err
+	}
+	o.Until, err = parseTime(c.String("until"), src.now)
+	return o, err
+}
+
+func parseKinds(names []string) ([]analyze.Kind, error) {
+	var kinds []analyze.Kind
+	for _, list := range names {
+		for name := range strings.SplitSeq(list, ",") {
+			k := analyze.Kind(strings.TrimSpace(name))
+			switch {
+			case k == "all":
+				kinds = append(kinds, analyze.Kinds...)
+			case slices.Contains(analyze.Kinds, k):
+				kinds = append(kinds, k)
+			default:
+				return nil, usageError("kinds are "+kindNames()+", or all", "no such kind: %q", name)
+			}
+		}
+	}
+	return kinds, nil
+}
+
+// parseTime reads a moment, or how long before now it was.
+func parseTime(s string, now time.Time) (time.Time, error) {
+	if s == "" {
+		return time.Time{}, nil
+	}
+	if days, ok := strings.CutSuffix(s, "d"); ok {
+		if n, err := strconv.Atoi(days); err == nil {
+			return now.AddDate(0, 0, -n), nil
+		}
+	}
+	if d, err := time.ParseDuration(s); err == nil {
+		return now.Add(-d.Abs()), nil
+	}
+	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02T15:04", "2006-01-02 15:04", "2006-01-02"} {
+		if t, err := time.Parse(layout, s); err == nil {
+			return t.UTC(), nil
+		}
+	}
+	return time.Time{}, usageError("times read 24h, 7d, 2026-11-20 or 2026-11-20T10:00:00Z (UTC)", "not a time: %q", s)
+}
+
+func grepOptions(c *cli.Context, pattern string) analyze.Grep {
+	around := c.Int("context")
+	return analyze.Grep{
+		Pattern: pattern, Fixed: c.Bool("fixed-strings"), IgnoreCase: c.Bool("ignore-case"), Invert: c.Bool("invert-match"), Words: c.Bool("word-regexp"),
+		Before: max(around, c.Int("before-context"), 0), After: max(around, c.Int("after-context"), 0), Max: max(c.Int("max-count"), 0),
+	}
+}
+
+// newRenderer knows every secret of the installations, so that none is shown.
+func newRenderer(c *cli.Context, e env, src *source, report *analyze.Report) (*analyze.Renderer, []openclaw.Gap, error) {
+	salt, err := fingerprintSalt(c, e)
+	if err != nil {
+		return nil, nil, err
+	}
+	set := secret.NewSet(secret.NewFingerprinter(salt))
+	var gaps []openclaw.Gap
+	for _, in := range report.Installations {
+		gaps = append(gaps, in.Secrets(c.Context, src.fsys, set)...)
+	}
+	return &analyze.Renderer{Secrets: set}, gaps, nil
+}
+
+// fingerprintSalt keys fingerprints: by the case, so that they are the same wherever it shows them, or, without an
+// open case, by a salt of this run.
+func fingerprintSalt(c *cli.Context, e env) ([]byte, error) {
+	cs, err := casefile.Open(casesDir(c, e), c.String("case"), false)
+	if errors.Is(err, casefile.ErrNoCase) && c.String("case") == "" {
+		salt := make([]byte, 32)
+		_, err := rand.Read(salt)
+		return salt, err
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer cs.Close()
+	return cs.Salt()
+}
+
+// An eventWriter writes events in one format.
+type eventWriter interface {
+	Write(*analyze.Event) error
+	Flush() error
+}
+
+func printTimeline(c *cli.Context, e env, report *analyze.Report, r *analyze.Renderer, g analyze.Grep) error {
+	hits, err := g.Select(report.Events(), r.Line)
+	if err != nil {
+		return usageError("use -F for plain text", "%v", err)
+	}
+	w, err := newEventWriter(c, e, r, report)
+	if err != nil {
+		return err
+	}
+	for hit, err := range hits {
+		if err != nil {
+			return err
+		}
+		if err := c.Context.Err(); err != nil {
+			return err
+		}
+		if !hit.Context {
+			report.Coverage.Shown++
+		}
+		if !c.Bool("count") {
+			if err := w.hit(hit); err != nil {
+				return fmt.Errorf("writing the timeline: %w", err)
+			}
+		}
+	}
+	if c.Bool("count") {
+		_, err := fmt.Fprintln(e.console.Out(), report.Coverage.Shown)
+		return err
+	}
+	return w.end(&report.Coverage)
+}

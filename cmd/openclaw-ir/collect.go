@@ -1,0 +1,444 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/clawbook/openclaw-ir/collect"
+	"github.com/clawbook/openclaw-ir/internal/casefile"
+	"github.com/clawbook/openclaw-ir/internal/console"
+	"github.com/clawbook/openclaw-ir/internal/host"
+	"github.com/clawbook/openclaw-ir/internal/openclaw"
+	"github.com/clawbook/openclaw-ir/internal/secret"
+	"github.com/urfave/cli/v2"
+)
+
+func collectCommand(e env) *cli.Command {
+	return &cli.Command{
+		Name:  "collect",
+		Usage: "seal logs, transcripts, config history and live state into one encrypted bundle",
+		Description: `Everything an incident responder needs is read, hashed, compressed and encrypted in one stream; nothing is
+written to disk in clear and nothing on the host is changed. The bundle lies in the case unless -o says
+otherwise, with its signed seal beside it. Run it with sudo to take every account and the host's own state.
+
+Without -r, -R or -p the recipients come from recipients.txt beside this program or from
+/etc/openclaw-ir/recipients.txt; without those a passphrase is asked for.
+
+Examples:
+   openclaw-ir collect -R recipients.txt
+   sudo openclaw-ir collect -r age1… --estimate
+   openclaw-ir collect -R recipients.txt -o - | ssh responder 'cat > B.tar.zst.age'
+
+` + exitText,
+		Flags: append(caseFlags(),
+			&cli.StringSliceFlag{Name: "recipient", Aliases: []string{"r"}, Usage: "seal to `RECIPIENT` (age1…, age1pq1…, ssh-ed25519 …, ssh-rsa …)"},
+			&cli.StringSliceFlag{Name: "recipients-file", Aliases: []string{"R"}, Usage: "seal to the recipients in `FILE`"},
+			&cli.BoolFlag{Name: "passphrase", Aliases: []string{"p"}, Usage: "seal with a passphrase, which is asked for"},
+			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "write the bundle to `FILE`, or to a pipe with -o -"},
+			&cli.StringFlag{Name: "root", Value: "/", Usage: "collect from the host whose disk is mounted at `DIR`"},
+			&cli.StringSliceFlag{Name: "state-dir", Usage: "take this OpenClaw state `DIR` too (as the host names it)"},
+			&cli.BoolFlag{Name: "estimate", Aliases: []string{"dry-run"}, Usage: "say what would be taken, with sizes, and take nothing"},
+			&cli.StringFlag{Name: "max-file-size", Usage: "cut files at `SIZE` (as 500M); each cut leaves a row"},
+			&cli.StringFlag{Name: "max-size", Usage: "stop taking content after `SIZE` in all; what is left out leaves a row"},
+			&cli.StringSliceFlag{Name: "include", Usage: "take the content of these `GROUPS` too, of which only a listing is taken: " + groupNames()},
+			&cli.StringFlag{Name: "since", Value: "7d", Usage: "take the journal from `TIME` on: 24h, 7d, 2026-11-20"},
+			&cli.StringFlag{Name: "level", Value: "default", Usage: "compress at `LEVEL` default or better"},
+			&cli.BoolFlag{Name: "json", Usage: "one JSON object a line, a version first"},
+		),
+		Subcommands:  []*cli.Command{verifyCommand(e), listCommand(e), openCommand(e)},
+		OnUsageError: onUsageError,
+		Action: func(c *cli.Context) error {
+			if c.Args().Present() {
+				return usageError("openclaw-ir collect --help", "collect takes no arguments: %q%s", c.Args().First(), suggestion(c.Command.Subcommands, c.Args().First()))
+			}
+			return runCollect(c, e)
+		},
+	}
+}
+
+func groupNames() string {
+	var names []string
+	for _, g := range collect.Groups() {
+		if !slices.Contains(names, g.Name) {
+			names = append(names, g.Name)
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
+// caseFlags choose the case.
+func caseFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "case", Usage: "the `NAME` of the case (default: the newest open one; the first command opens one)"},
+		&cli.StringFlag{Name: "case-dir", Usage: "the `DIR` that holds the cases (default: /var/lib/openclaw-ir for root)"},
+	}
+}
+
+// casesDir is the directory that holds the cases.
+func casesDir(c *cli.Context, e env) string {
+	dir := c.String("case-dir")
+	if dir == "" {
+		dir = casefile.DefaultDir(e.uid, e.getenv("XDG_STATE_HOME"), e.getenv("HOME"))
+	}
+	if abs, err := filepath.Abs(dir); err == nil {
+		return abs
+	}
+	return dir
+}
+
+// openCase opens the case that a command works on, and makes one where there is none.
+func openCase(c *cli.Context, e env) (*casefile.Case, error) {
+	dir := casesDir(c, e)
+	cs, err := casefile.Open(dir, c.String("case"), true)
+	if err != nil {
+		hint := ""
+		if errors.Is(err, casefile.ErrUnsafe) {
+			hint = "name another directory with --case-dir, or mend its owner and mode after looking at it"
+		}
+		return nil, &codeError{exitFailed, err, []string{hint}}
+	}
+	cs.Operator.SudoUser = e.getenv("SUDO_USER")
+	if cs.Made() {
+		e.console.Printf("opened case %q in %q", cs.Name(), dir)
+	}
+	return cs, nil
+}
+
+// collectGC keeps the heap close to what is in use: a host in trouble may have little memory, and the compressor's
+// buffers come and go. Percent.
+const collectGC = 10
+
+// A collection is one run of collect.
+type collection struct {
+	env
+	c        *cli.Context
+	root     *host.Root
+	runner   host.Runner
+	installs []*openclaw.Installation
+	gaps     []openclaw.Gap
+	options  collect.Options
+	name     string // the bundle's file name
+}
+
+func runCollect(c *cli.Context, e env) error {
+	debug.SetGCPercent(collectGC)
+	x, err := newCollection(c, e)
+	if err != nil {
+		return err
+	}
+	defer x.root.Close()
+	if c.Bool("estimate") {
+		return x.estimate()
+	}
+	to, err := recipients(c, e)
+	if err != nil {
+		return err
+	}
+	cs, err := openCase(c, e)
+	if err != nil {
+		return err
+	}
+	defer cs.Close()
+	return x.seal(cs, to)
+}
+
+func newCollection(c *cli.Context, e env) (*collection, error) {
+	x := &collection{env: e, c: c}
+	var err error
+	if x.options, err = collectOptions(c); err != nil {
+		return nil, err
+	}
+	if x.root, err = host.OpenRoot(c.String("root")); err != nil {
+		return nil, fmt.Errorf("opening the host: %w", err)
+	}
+	if x.runner, err = host.NewTrusted(); err != nil {
+		return nil, fmt.Errorf("looking for trusted commands: %w", err)
+	}
+	find := openclaw.FindOptions{UID: -1}
+	if x.root.Live() {
+		find.UID = e.uid
+	}
+	if find.StateDirs, err = absoluteAll(c.StringSlice("state-dir")); err != nil {
+		return nil, err
+	}
+	x.installs, x.gaps = openclaw.Find(x.root, find)
+	if len(x.installs) == 0 {
+		e.console.Warningf("no installation of OpenClaw found; the host's own state is taken all the same")
+	}
+	for _, in := range x.installs {
+		e.console.Printf("found OpenClaw %s of %s in %q (%s)", orUnknown(in.Version), orUnknown(in.User), in.StateDir, in.Era)
+	}
+	return x, nil
+}
+
+func orUnknown(s string) string {
+	if s == "" {
+		return "unknown"
+	}
+	return s
+}
+
+func collectOptions(c *cli.Context) (o collect.Options, err error) {
+	if o.MaxFileSize, err = parseSize(c.String("max-file-size")); err != nil {
+		return o, err
+	}
+	if o.MaxSize, err = parseSize(c.String("max-size")); err != nil {
+		return o, err
+	}
+	o.Include = c.StringSlice("include")
+	o.Since, err = parseTime(c.String("since"), time.Now())
+	return o, err
+}
+
+// parseSize reads a size in bytes, with k, M, G or T for powers of 1024; "" is no limit.
+func parseSize(s string) (int64, error) {
+	if s == "" {
+		return 0, nil
+	}
+	unit := int64(1)
+	digits := strings.TrimRight(strings.TrimSuffix(strings.TrimSuffix(s, "iB"), "B"), " ")
+	if digits != "" {
+		if i := strings.IndexByte("kmgt", digits[len(digits)-1]|0x20); i >= 0 {
+			unit, digits = 1<<(10*(i+1)), digits[:len(digits)-1]
+		}
+	}
+	var n int64
+	if _, err := fmt.Sscanf(digits+"\n", "%d\n", &n); err != nil || n <= 0 || n > 1<<62/unit {
+		return 0, usageError("sizes read 500M, 2G or 1048576", "not a size: %q", s)
+	}
+	return n * unit, nil
+}
+
+// seal writes the bundle and its seal, and tells the custody log about both.
+func (x *collection) seal(cs *casefile.Case, to []collect.Recipient) error {
+	x.name = bundleName(cs.Info().Host, time.Now())
+	out, err := x.openOutput(cs)
+	if err != nil {
+		return err
+	}
+	defer out.discard()
+	argv := []string{"openclaw-ir"}
+	argv = append(argv, os.Args[1:]...)
+	if err := cs.Append(casefile.Entry{Action: "collect", Object: out.name, Result: "begun", Note: "recipients: " + strings.Join(collect.Descriptions(to), ", ")}); err != nil {
+		return err
+	}
+	w, err := collect.NewWriter(out, collect.AgeRecipients(to), collect.Header{
+		Tool: "openclaw-ir " + version(), Host: cs.Info().Host, Case: cs.Name(), Started: time.Now().UTC(), Argv: argv, States: stateDirs(x.installs), Level: x.c.String("level"),
+	})
+	if err != nil {
+		return err
+	}
+	defer w.Abort()
+	progress := x.console.Progress(console.Bytes)
+	progress.Start("collecting", 0)
+	x.options.Progress = func(_ string, n int64) { progress.Add(n) }
+	salt, err := cs.Salt()
+	if err != nil {
+		return err
+	}
+	x.options.Set = secret.NewSet(secret.NewFingerprinter(salt))
+	x.options.Live, x.options.Exclude = x.root.Live(), []string{filepath.Dir(cs.Path())}
+	outcome, err := collect.Run(x.c.Context, x.root, x.runner, x.installs, x.gaps, w, x.options)
+	if err != nil {
+		progress.Done()
+		return x.failed(cs, out, err)
+	}
+	summary, err := w.Close(func() []byte { return custody(cs) })
+	progress.Done()
+	if err != nil {
+		return x.failed(cs, out, err)
+	}
+	return x.finish(cs, out, to, summary, outcome)
+}
+
+func stateDirs(installs []*openclaw.Installation) (dirs []string) {
+	for _, in := range installs {
+		dirs = append(dirs, in.StateDir)
+	}
+	return dirs
+}
+
+// maxCustody is how much of the custody log goes into the bundle: all of it, within reason.
+const maxCustody = 64 << 20
+
+func custody(cs *casefile.Case) []byte {
+	log, err := cs.ReadFile("custody.jsonl", maxCustody)
+	if err != nil {
+		return []byte("the custody log could not be read: " + err.Error() + "\n")
+	}
+	return log
+}
+
+// failed records a bundle that could not be written. What there is of it stays: it can be salvaged.
+func (x *collection) failed(cs *casefile.Case, out *output, err error) error {
+	cause := fmt.Errorf("writing the bundle: %w", err)
+	if aerr := cs.Append(casefile.Entry{Action: "collect", Object: out.name, Result: "failed", Note: cause.Error()}); aerr != nil {
+		x.console.Warningf("the custody log could not be written: %v", aerr)
+	}
+	kept := out.keep()
+	hint := ""
+	if kept != "" {
+		hint = fmt.Sprintf("free some room or name another place with -o; what there is: openclaw-ir collect verify --salvage -i KEY %q", kept)
+	}
+	return &codeError{exitFailed, cause, []string{hint}}
+}
+
+// finish puts bundle and seal in place and says where they are.
+func (x *collection) finish(cs *casefile.Case, out *output, to []collect.Recipient, s collect.Summary, o collect.Outcome) error {
+	signer, err := cs.Signer()
+	if err != nil {
+		return err
+	}
+	head, _, err := cs.Head()
+	if err != nil {
+		return err
+	}
+	previous, err := lastSeal(cs)
+	if err != nil {
+		return err
+	}
+	seal, err := collect.Seal{
+		Bundle: x.name, Ciphertext: s.Ciphertext, ManifestSHA256: s.ManifestSHA256, Recipients: collect.Descriptions(to), Created: time.Now(),
+		Host: cs.Info().Host, Case: cs.Name(), CustodyHead: head, PrevSeal: previous, Tool: "openclaw-ir " + version(),
+	}.Sign(signer)
+	if err != nil {
+		return err
+	}
+	sealName, err := out.commit(seal)
+	if err != nil {
+		return x.failed(cs, out, err)
+	}
+	if err := cs.WriteFile(lastSealFile, []byte(collect.SealDigest(seal)+"\n")); err != nil {
+		return err
+	}
+	result := "sealed"
+	if o.Partial() {
+		result = "sealed in part"
+	}
+	counts := countRows(o)
+	err = cs.Append(casefile.Entry{
+		Action: "collect", Object: out.name, Result: result, Note: counts,
+		Digests: []casefile.Digest{{Name: x.name, SHA256: s.SHA256}, {Name: x.name + ".seal", SHA256: collect.SealDigest(seal)}},
+	})
+	if err != nil {
+		return err
+	}
+	return x.say(out, sealName, seal, s, o)
+}
+
+// lastSealFile holds the digest of the case's last seal: the next one names it, which makes the chain.
+const lastSealFile = "last-seal"
+
+func lastSeal(cs *casefile.Case) (string, error) {
+	text, err := cs.ReadFile(lastSealFile, 100)
+	if errors.Is(err, os.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("reading the digest of the seal before: %w", err)
+	}
+	return strings.TrimSpace(string(text)), nil
+}
+
+func (x *collection) say(out *output, sealName string, seal []byte, s collect.Summary, o collect.Outcome) error {
+	signed, err := collect.ParseSeal(seal)
+	if err != nil {
+		return err
+	}
+	x.warn(o)
+	if x.c.Bool("json") && out.file != nil {
+		err = printJSON(x.env, "collect", map[string]any{
+			"bundle": out.name, "seal": sealName, "size": s.Size, "sha256": s.SHA256, "signer": signed.Signer(), "rows": s.Rows, "content_bytes": s.Bytes, "partial": o.Partial(),
+		})
+	} else {
+		w := x.console.Out()
+		if out.file == nil {
+			w = io.Discard
+		}
+		fmt.Fprintf(w, "%s\n", console.Escape(out.name))
+		x.console.Printf("sealed %s (%s): %s", console.Size(s.Size), console.Size(s.Bytes)+" of evidence", countRows(o))
+		x.console.Printf("sha256 %s, signed by %s", s.SHA256, signed.Signer())
+		x.console.Printf("seal %q", sealName)
+	}
+	if err != nil {
+		return err
+	}
+	if o.Partial() {
+		return errPartial
+	}
+	return nil
+}
+
+// countRows says what became of everything that was looked for.
+func countRows(o collect.Outcome) string {
+	var words []string
+	for _, st := range []collect.Status{collect.Collected, collect.Changed, collect.Truncated, collect.Unreadable, collect.Skipped, collect.Missing} {
+		if n := o.Rows[st]; n > 0 {
+			words = append(words, fmt.Sprintf("%d %s", n, st))
+		}
+	}
+	return strings.Join(words, ", ")
+}
+
+// maxWarnings is how many things that are lacking are told one by one; the manifest has them all.
+const maxWarnings = 20
+
+func (x *collection) warn(o collect.Outcome) {
+	for i, r := range o.Lacking {
+		if i == maxWarnings {
+			x.console.Warningf("and more: openclaw-ir collect list --gaps has them all")
+			break
+		}
+		x.console.Warningf("%s: %q: %s", r.Status, r.Path, r.Reason)
+	}
+	if o.Interrupted {
+		x.console.Warningf("interrupted: what had not been taken by then is listed in the manifest")
+	}
+}
+
+func (x *collection) estimate() error {
+	sizes, outcome := collect.Estimate(x.c.Context, x.root, x.installs, x.options)
+	lines, err := console.NewLines(x.console, x.c.Bool("json"), map[string]any{"command": "collect --estimate"}, estimateLine)
+	if err != nil {
+		return err
+	}
+	var total collect.SourceSize
+	for _, row := range sizes {
+		total.Files += row.Files
+		total.Bytes += row.Bytes
+		if err := lines.Write(row); err != nil {
+			return err
+		}
+	}
+	if err := lines.Flush(); err != nil {
+		return err
+	}
+	x.warn(outcome)
+	x.console.Printf("%d files, %s before compression, and the live state of the machine; sealed, transcripts shrink to about a third", total.Files, console.Size(total.Bytes))
+	if outcome.Partial() {
+		return errPartial
+	}
+	return nil
+}
+
+func estimateLine(r collect.SourceSize) string {
+	return fmt.Sprintf("%-24s %8d files  %10s", console.Escape(r.Source), r.Files, console.Size(r.Bytes))
+}
+
+// bundleName names a bundle after the host and the moment.
+func bundleName(hostname string, now time.Time) string {
+	safe := strings.Map(func(c rune) rune {
+		if c == '-' || c == '.' || c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' {
+			return c
+		}
+		return '_'
+	}, hostname)
+	return fmt.Sprintf("openclaw-ir-%s-%s.tar.zst.age", strings.TrimLeft(safe, ".-"), now.UTC().Format("20060102T150405Z"))
+}

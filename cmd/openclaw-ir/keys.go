@@ -1,0 +1,114 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"github.com/clawbook/openclaw-ir/collect"
+	"github.com/clawbook/openclaw-ir/internal/console"
+	"github.com/urfave/cli/v2"
+)
+
+// defaultRecipients are the files that name the recipients where none is given: beside the program, then the
+// host's own.
+func defaultRecipients() []string {
+	var names []string
+	if exe, err := os.Executable(); err == nil {
+		names = append(names, filepath.Join(filepath.Dir(exe), "recipients.txt"))
+	}
+	return append(names, "/etc/openclaw-ir/recipients.txt")
+}
+
+// recipients finds who will be able to open the bundle. Without any it asks for a passphrase, as age does; where
+// nobody can be asked it refuses, for a bundle is never written in clear.
+func recipients(c *cli.Context, e env) ([]collect.Recipient, error) {
+	list, err := givenRecipients(c)
+	if err != nil {
+		return nil, err
+	}
+	if c.Bool("passphrase") {
+		if len(list) > 0 {
+			return nil, usageError("give either -p or -r and -R", "a passphrase must be the only recipient")
+		}
+		return askPassphrase(c, e)
+	}
+	if len(list) == 0 {
+		if list, err = recipientsFromDefaults(e); err != nil {
+			return nil, err
+		}
+	}
+	if len(list) == 0 {
+		return askPassphrase(c, e)
+	}
+	if err := collect.CheckRecipients(list); err != nil {
+		return nil, &codeError{exitUsage, err, nil}
+	}
+	return list, nil
+}
+
+func givenRecipients(c *cli.Context) (list []collect.Recipient, err error) {
+	for _, s := range c.StringSlice("recipient") {
+		r, err := collect.ParseRecipient(s, "-r")
+		if err != nil {
+			return nil, &codeError{exitUsage, err, []string{"a recipient reads age1…, age1pq1…, ssh-ed25519 … or ssh-rsa …"}}
+		}
+		list = append(list, r)
+	}
+	for _, name := range c.StringSlice("recipients-file") {
+		more, err := readRecipients(name)
+		if err != nil {
+			return nil, &codeError{exitUsage, err, []string{"a recipients file holds one age1…, age1pq1… or ssh-… key a line"}}
+		}
+		list = append(list, more...)
+	}
+	return list, nil
+}
+
+func readRecipients(name string) ([]collect.Recipient, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, fmt.Errorf("opening the recipients file: %w", err)
+	}
+	defer f.Close()
+	return collect.ParseRecipients(f, name)
+}
+
+// recipientsFromDefaults reads the first default file there is. Root takes it only if root alone can write it:
+// the agent's user must not choose who can read the evidence.
+func recipientsFromDefaults(e env) ([]collect.Recipient, error) {
+	for _, name := range defaultRecipients() {
+		info, err := os.Stat(name)
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("opening the recipients file: %w", err)
+		}
+		if st, ok := info.Sys().(*syscall.Stat_t); ok && e.uid == 0 && (st.Uid != 0 || info.Mode().Perm()&0o022 != 0) {
+			return nil, usageError("sudo chown root: "+name+" && sudo chmod 644 "+name+", after reading it; or name the recipients with -r or -R",
+				"%q can be written by others than root, so it may not say who reads the evidence", name)
+		}
+		list, err := readRecipients(name)
+		if err == nil {
+			e.console.Printf("recipients from %q", name)
+		}
+		return list, err
+	}
+	return nil, nil
+}
+
+func askPassphrase(c *cli.Context, e env) ([]collect.Recipient, error) {
+	p, err := e.console.NewPassphrase(c.Context, "passphrase for the bundle (empty: one is made up)")
+	if errors.Is(err, console.ErrNoTerminal) {
+		return nil, usageError("openclaw-ir collect -R recipients.txt, or -r age1…; put the file at /etc/openclaw-ir/recipients.txt for next time",
+			"no recipient given, and there is no terminal to ask for a passphrase; a bundle is never written in clear")
+	}
+	if err != nil {
+		return nil, err
+	}
+	r, err := collect.PassphraseRecipient(p)
+	return []collect.Recipient{r}, err
+}

@@ -1,0 +1,26 @@
+// Command openclaw-ir answers an incident on a host that runs OpenClaw: it seals the evidence and tells what the
+// agent executed and wrote.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/clawbook/openclaw-ir/internal/console"
+)
+
+func main() {
+	// A small host that is in trouble must not be starved by the tool that looks at it.
+	debug.SetGCPercent(50)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	streams := console.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}
+	os.Exit(run(ctx, os.Args, env{
+		console: console.New(streams, console.FactsOf(streams, os.Getenv)),
+		getenv:  os.Getenv,
+		uid:     os.Getuid(),
+	}))
+}

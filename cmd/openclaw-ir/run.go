@@ -1,0 +1,232 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime/debug"
+	"slices"
+	"strings"
+
+	"github.com/clawbook/openclaw-ir/internal/console"
+	"github.com/urfave/cli/v2"
+)
+
+// The exit codes. Every help text repeats them.
+const (
+	exitDone        = 0
+	exitFailed      = 1
+	exitUsage       = 2
+	exitPartial     = 3
+	exitFound       = 4
+	exitInterrupted = 130
+)
+
+const exitText = "Exit codes: 0 done; 1 failed; 2 wrong use; 3 done in part (the output says what is missing); 4 something found, or a verification that does not hold; 130 interrupted."
+
+// env is what a command knows of the world besides its arguments.
+type env struct {
+	console *console.Console
+	getenv  func(string) string
+	uid     int
+}
+
+// A codeError ends the program with a code. Its hints say what to type next.
+type codeError struct {
+	code  int
+	err   error
+	hints []string
+}
+
+func (e *codeError) Error() string { return e.err.Error() }
+func (e *codeError) Unwrap() error { return e.err }
+
+func usageError(hint, format string, args ...any) error {
+	return &codeError{exitUsage, fmt.Errorf(format, args...), []string{hint}}
+}
+
+// errPartial ends a command that did what it could; its output has said what is missing.
+var errPartial = &codeError{code: exitPartial, err: errors.New("done in part: see the warnings above for what is missing")}
+
+// run runs one command line and returns the exit code. It is the only place that maps errors to codes.
+func run(ctx context.Context, args []string, e env) int {
+	app := newApp(e)
+	err := app.RunContext(ctx, permute(app, args))
+	if err == nil {
+		return exitDone
+	}
+	if ctx.Err() != nil || errors.Is(err, context.Canceled) {
+		e.console.Errorf("interrupted")
+		return exitInterrupted
+	}
+	var ce *codeError
+	if !errors.As(err, &ce) {
+		ce = &codeError{code: exitFailed, err: err}
+	}
+	if ce.err.Error() != "" {
+		e.console.Errorf("%v", err)
+	}
+	for _, h := range ce.hints {
+		if h != "" {
+			e.console.Hintf("%s", h)
+		}
+	}
+	return ce.code
+}
+
+func newApp(e env) *cli.App {
+	app := &cli.App{
+		Name:                   "openclaw-ir",
+		Usage:                  "incident response for OpenClaw: seal the evidence, tell what the agent executed and wrote",
+		Version:                version(),
+		Description:            exitText,
+		HideHelpCommand:        true,
+		Suggest:                true,
+		UseShortOptionHandling: false,
+		Reader:                 e.console.In(),
+		Writer:                 e.console.Out(),
+		ErrWriter:              io.Discard,
+		ExitErrHandler:         func(*cli.Context, error) {}, // cli would exit by itself on any error that has an ExitCode method
+		OnUsageError:           onUsageError,
+		Commands:               []*cli.Command{collectCommand(e), analyzeCommand(e)},
+		Action: func(c *cli.Context) error {
+			if name := c.Args().First(); name != "" {
+				return usageError("openclaw-ir --help", "no such command: %q%s", name, suggestion(c.App.Commands, name))
+			}
+			return usageError("openclaw-ir --help", "which command? one of %s", strings.Join(commandNames(c.App.Commands), ", "))
+		},
+	}
+	return app
+}
+
+func suggestion(commands []*cli.Command, name string) string {
+	if s := cli.SuggestCommand(commands, name); s != "" {
+		return fmt.Sprintf("; did you mean %q?", s)
+	}
+	return ""
+}
+
+func commandNames(commands []*cli.Command) (names []string) {
+	for _, c := range commands {
+		names = append(names, c.Name)
+	}
+	return names
+}
+
+func onUsageError(c *cli.Context, err error, _ bool) error {
+	return usageError(strings.TrimSpace("openclaw-ir "+commandPath(c))+" --help", "%v", err)
+}
+
+func commandPath(c *cli.Context) string {
+	var names []string
+	for _, level := range c.Lineage() {
+		if level.Command != nil && level.Command.Name != "" && level.Command.Name != "openclaw-ir" && !slices.Contains(names, level.Command.Name) {
+			names = append([]string{level.Command.Name}, names...)
+		}
+	}
+	return strings.Join(names, " ")
+}
+
+// version is the module's version as the build recorded it.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok || info.Main.Version == "" {
+		return "(devel)"
+	}
+	return info.Main.Version
+}
+
+// permute moves a command's options before its arguments, because cli stops looking for options at the first
+// argument and people type them at the end. What follows "--" stays as it is.
+func permute(app *cli.App, args []string) []string {
+	if len(args) == 0 {
+		return args
+	}
+	out, rest := []string{args[0]}, args[1:]
+	flags, commands := []cli.Flag(nil), app.Commands
+	name := ""
+	for len(rest) > 0 {
+		i := slices.IndexFunc(commands, func(c *cli.Command) bool { return c.HasName(rest[0]) })
+		if i < 0 {
+			break
+		}
+		out, name = append(out, rest[0]), commands[i].Name
+		flags, commands, rest = commands[i].Flags, commands[i].Subcommands, rest[1:]
+	}
+	if name == "analyze" {
+		rest = separateIdentity(rest)
+	}
+	options, arguments := split(flags, rest)
+	out = append(out, options...)
+	if len(arguments) > 0 {
+		out = append(append(out, "--"), arguments...)
+	}
+	return out
+}
+
+// split parts options (each with its value) from arguments.
+func split(flags []cli.Flag, args []string) (options, arguments []string) {
+	for i := 0; i < len(args); i++ {
+		a := args[i]
+		switch {
+		case a == "--":
+			return options, append(arguments, args[i+1:]...)
+		case a == "-" || !strings.HasPrefix(a, "-"):
+			arguments = append(arguments, a)
+			continue
+		}
+		if len(a) > 2 && a[1] != '-' && takesValue(flags, a[1:2]) && !strings.Contains(a, "=") { // -A2
+			options = append(options, a[:2], a[2:])
+			continue
+		}
+		options = append(options, a)
+		if takesValue(flags, strings.TrimLeft(a, "-")) && i+1 < len(args) {
+			i++
+			options = append(options, args[i])
+		}
+	}
+	return options, arguments
+}
+
+func takesValue(flags []cli.Flag, name string) bool {
+	for _, f := range flags {
+		if d, ok := f.(cli.DocGenerationFlag); ok && slices.Contains(f.Names(), name) {
+			return d.TakesValue()
+		}
+	}
+	return false
+}
+
+// maxIdentity is the largest file that is taken for a key, in bytes.
+const maxIdentity = 64 << 10
+
+// separateIdentity tells the two meanings of -i apart: "-i FILE", where FILE holds a private key, is age's; any
+// other -i is grep's. The long forms --identity and --ignore-case are never in doubt.
+func separateIdentity(args []string) []string {
+	out := slices.Clone(args)
+	for i, a := range out {
+		if a == "--" {
+			break
+		}
+		if a != "-i" {
+			continue
+		}
+		out[i] = "--ignore-case"
+		if i+1 < len(out) && isIdentityFile(out[i+1]) {
+			out[i] = "--identity"
+		}
+	}
+	return out
+}
+
+func isIdentityFile(name string) bool {
+	info, err := os.Stat(name)
+	if err != nil || !info.Mode().IsRegular() || info.Size() > maxIdentity {
+		return false
+	}
+	text, err := os.ReadFile(name)
+	return err == nil && (strings.Contains(string(text), "AGE-SECRET-KEY-") || strings.Contains(string(text), "PRIVATE KEY-----") ||
+		strings.Contains(string(text), "AGE-PLUGIN-") || strings.HasPrefix(string(text), "age-encryption.org/") || strings.HasPrefix(string(text), "-----BEGIN AGE ENCRYPTED FILE-----"))
+}

@@ -1,0 +1,210 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"filippo.io/age"
+	"github.com/clawbook/openclaw-ir/collect"
+	"github.com/clawbook/openclaw-ir/internal/host"
+	"github.com/clawbook/openclaw-ir/internal/openclaw"
+	"github.com/urfave/cli/v2"
+)
+
+// sourceFlags choose the evidence.
+func sourceFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "root", Usage: "read the host whose disk is mounted at `DIR`"},
+		&cli.StringSliceFlag{Name: "state-dir", Usage: "take this OpenClaw state `DIR` too (as the host names it)"},
+		&cli.StringSliceFlag{Name: "identity", Usage: "open a bundle with the private key in `FILE` (also -i FILE)"},
+	}
+}
+
+// A source is evidence, opened.
+type source struct {
+	fsys  fs.FS
+	find  openclaw.FindOptions
+	now   time.Time // what "24h ago" counts from
+	close func()
+}
+
+// openSource tells SOURCE and PATTERN apart and opens the evidence.
+func openSource(c *cli.Context, e env) (src *source, pattern string, err error) {
+	args := c.Args().Slice()
+	name := ""
+	if len(args) > 0 && c.String("root") == "" && (len(args) == 2 || isSource(args[0])) {
+		name, args = args[0], args[1:]
+	}
+	switch len(args) {
+	case 0:
+	case 1:
+		pattern = args[0]
+	default:
+		return nil, "", usageError("openclaw-ir analyze [SOURCE] [PATTERN]; quote a pattern that holds spaces", "too many arguments: %q", args[1:])
+	}
+	src, err = openEvidence(c, e, name)
+	return src, pattern, err
+}
+
+// isSource reports whether an argument names evidence rather than a pattern.
+func isSource(arg string) bool {
+	info, err := os.Stat(arg)
+	return err == nil && (info.IsDir() || info.Mode().IsRegular()) || strings.HasSuffix(arg, ".age")
+}
+
+func openEvidence(c *cli.Context, e env, name string) (*source, error) {
+	stateDirs, err := absoluteAll(c.StringSlice("state-dir"))
+	if err != nil {
+		return nil, err
+	}
+	find := openclaw.FindOptions{UID: -1, StateDirs: stateDirs}
+	switch root := c.String("root"); {
+	case root != "":
+		return openDirectory(root, find)
+	case name == "":
+		find.UID = e.uid
+		return openDirectory("/", find)
+	}
+	info, err := os.Stat(name)
+	if err != nil {
+		return nil, fmt.Errorf("opening the evidence: %w", err)
+	}
+	if info.IsDir() {
+		return openCopy(name, find)
+	}
+	return openBundle(c, e, name, find)
+}
+
+func absoluteAll(dirs []string) (out []string, err error) {
+	for _, d := range dirs {
+		abs, err := filepath.Abs(d)
+		if err != nil {
+			return nil, fmt.Errorf("resolving --state-dir %q: %w", d, err)
+		}
+		out = append(out, abs)
+	}
+	return out, nil
+}
+
+func openDirectory(dir string, find openclaw.FindOptions) (*source, error) {
+	root, err := host.OpenRoot(dir)
+	if err != nil {
+		return nil, fmt.Errorf("opening the evidence: %w", err)
+	}
+	return &source{fsys: root, find: find, now: time.Now(), close: func() { root.Close() }}, nil
+}
+
+// openCopy opens a directory that someone copied or extracted: a bundle's contents, a host's root, a home or a
+// state directory itself.
+func openCopy(dir string, find openclaw.FindOptions) (*source, error) {
+	if inner := filepath.Join(dir, "[root]"); isDirectory(inner) {
+		return openDirectory(inner, find)
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("opening the evidence: %w", err)
+	}
+	for _, e := range entries {
+		switch name := e.Name(); {
+		case name == "openclaw.json" || name == "clawdbot.json" || name == "moltbot.json" || name == "agents":
+			find.StateDirs = append(find.StateDirs, "/")
+			return openDirectory(dir, find)
+		case openclaw.IsStateDirName(name):
+			find.StateDirs = append(find.StateDirs, "/"+name)
+		}
+	}
+	return openDirectory(dir, find)
+}
+
+func isDirectory(name string) bool {
+	info, err := os.Stat(name)
+	return err == nil && info.IsDir()
+}
+
+// openBundle opens a sealed bundle; what was sealed is read where it lies, and nothing is written in clear.
+func openBundle(c *cli.Context, e env, name string, find openclaw.FindOptions) (*source, error) {
+	b, f, err := readBundle(c, e, name)
+	if err != nil {
+		return nil, err
+	}
+	h := b.Header()
+	find.StateDirs = append(find.StateDirs, h.States...)
+	return &source{fsys: b.FS(), find: find, now: h.Started, close: func() { f.Close() }}, nil
+}
+
+// readBundle opens a bundle with the keys given, or with a passphrase if that is what it was sealed with.
+func readBundle(c *cli.Context, e env, name string) (*collect.Bundle, *os.File, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, nil, fmt.Errorf("opening the bundle: %w", err)
+	}
+	ids, err := identities(c, e, f)
+	if err != nil {
+		f.Close()
+		return nil, nil, err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		f.Close()
+		return nil, nil, fmt.Errorf("opening the bundle: %w", err)
+	}
+	b, err := collect.OpenBundle(f, info.Size(), ids...)
+	if err != nil {
+		f.Close()
+		return nil, nil, bundleError(name, err)
+	}
+	return b, f, nil
+}
+
+func bundleError(name string, err error) error {
+	err = fmt.Errorf("opening %q: %w", name, err)
+	switch {
+	case errors.Is(err, collect.ErrWrongKey):
+		return &codeError{exitFailed, err, []string{"name the private key of one of its recipients with -i FILE; the .seal beside it says who they are"}}
+	case errors.Is(err, collect.ErrCut):
+		return &codeError{exitFound, err, []string{fmt.Sprintf("openclaw-ir collect verify --salvage -i KEY %q says how far it goes", name)}}
+	}
+	return err
+}
+
+// passphraseHeader begins a bundle that was sealed with a passphrase (age's format, version 1).
+const passphraseHeader = "age-encryption.org/v1\n-> scrypt "
+
+// identities reads the keys of --identity; a bundle sealed with a passphrase asks for it.
+func identities(c *cli.Context, e env, f io.ReaderAt) (ids []age.Identity, err error) {
+	ask := func(what string) ([]byte, error) {
+		p, err := e.console.Passphrase(c.Context, "passphrase of "+what)
+		return []byte(p), err
+	}
+	for _, name := range c.StringSlice("identity") {
+		key, err := os.Open(name)
+		if err != nil {
+			return nil, fmt.Errorf("opening the identity file: %w", err)
+		}
+		more, err := collect.ParseIdentities(key, name, ask)
+		key.Close()
+		if err != nil {
+			return nil, err
+		}
+		ids = append(ids, more...)
+	}
+	if len(ids) > 0 {
+		return ids, nil
+	}
+	head := make([]byte, len(passphraseHeader))
+	if n, _ := f.ReadAt(head, 0); string(head[:n]) == passphraseHeader {
+		p, err := e.console.Passphrase(c.Context, "passphrase of the bundle")
+		if err != nil {
+			return nil, &codeError{exitUsage, err, []string{"run it on a terminal: the passphrase is asked there"}}
+		}
+		id, err := collect.PassphraseIdentity(p)
+		return []age.Identity{id}, err
+	}
+	return nil, usageError("name the private key of one of its recipients with -i FILE", "the bundle is sealed: no key given")
+}

@@ -1,0 +1,195 @@
+package collect
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"strings"
+
+	"github.com/clawbook/openclaw-ir/internal/sqlite"
+)
+
+const (
+	// maxSteady is the size in bytes up to which a database with its log is read into memory, until it held still.
+	maxSteady = 32 << 20
+	// steadyTries is how often; each takes about 20 ms and the time to read it.
+	steadyTries = 20
+)
+
+// beside are the files that belong to a database. The log is read right after what it completes.
+var beside = []string{"-wal", "-journal", "-shm"}
+
+// databaseOf returns the database that a file belongs to by its name, "" if it is none of those.
+func databaseOf(p string) string {
+	for _, suffix := range beside {
+		if base, ok := strings.CutSuffix(p, suffix); ok && path.Base(base) != "" {
+			return base
+		}
+	}
+	return ""
+}
+
+// isDatabase goes by the name, since a database in its first moments is empty. Others are still taken, file by file.
+func isDatabase(p string) bool {
+	switch path.Ext(p) {
+	case ".sqlite", ".sqlite3", ".db":
+		return true
+	}
+	return false
+}
+
+// database takes a database and the files beside it in one state, if it holds still for long enough.
+// It reads without locks: they would write to the -shm and could hold up the gateway.
+func (c *collector) database(m Meta, v visit) error {
+	set := []Meta{m}
+	total := m.HostSize
+	for _, suffix := range beside {
+		fi, err := c.root.Lstat(hostName(m.Path + suffix))
+		if err == nil && fi.Mode().IsRegular() && c.first(m.Path+suffix) {
+			part := metaOf(m.Path+suffix, m.Source, fi)
+			set, total = append(set, part), total+part.HostSize
+		}
+	}
+	if v.listing != "" || c.w == nil || len(set) == 1 && total > maxSteady {
+		return c.each(set, func(m Meta) error { return c.file(m, v) })
+	}
+	if !c.fits(total) {
+		return c.each(set, c.overBudget)
+	}
+	if total > maxSteady || c.limit(total) < total {
+		return c.stream(set, v)
+	}
+	return c.steady(set, v)
+}
+
+func (c *collector) each(set []Meta, take func(Meta) error) error {
+	for _, m := range set {
+		if err := take(m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// A part is one file of a database in memory.
+type part struct {
+	meta Meta
+	data []byte
+	err  error
+}
+
+// steady reads a set into memory until nothing that was read has changed meanwhile.
+func (c *collector) steady(set []Meta, v visit) error {
+	var parts []part
+	base := set[0]
+	err := sqlite.Consistent(
+		func() (sqlite.Stamp, error) { return c.stamp(base) },
+		func() error { parts = c.readParts(set); return nil },
+		steadyTries)
+	moving := ""
+	switch {
+	case errors.Is(err, sqlite.ErrChanged):
+		moving = fmt.Sprintf("written to during each of %d readings: %s", steadyTries, mixed)
+	case err != nil || tooLarge(parts):
+		return c.stream(set, v)
+	}
+	for _, p := range parts {
+		if p.err != nil {
+			err = c.failed(p.meta, visit{depth: 1}, p.err)
+		} else {
+			err = c.store(bytes.NewReader(p.data), p.meta, func() string { return moving })
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// mixed is what a reader of a bundle must know about a database that changed.
+const mixed = "its pages may be of different moments, so check it and compare with the log"
+
+// readParts reads a set, the log after the main file: what a log gains completes it, what a main file gains the log lacks.
+func (c *collector) readParts(set []Meta) []part {
+	parts := make([]part, len(set))
+	for i, m := range set {
+		parts[i] = c.readPart(m)
+	}
+	return parts
+}
+
+func (c *collector) readPart(m Meta) part {
+	f, now, err := c.open(m)
+	if err != nil {
+		return part{meta: m, err: err}
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxSteady+1))
+	// What came between the description and the last byte is part of the one state that is stored.
+	now.HostSize = int64(len(data))
+	return part{now, data, err}
+}
+
+func tooLarge(parts []part) bool {
+	total := 0
+	for _, p := range parts {
+		total += len(p.data)
+	}
+	return total > maxSteady
+}
+
+// stamp takes what tells whether a database changed.
+func (c *collector) stamp(m Meta) (sqlite.Stamp, error) {
+	f, _, err := c.open(m)
+	if err != nil {
+		return sqlite.Stamp{}, err
+	}
+	defer f.Close()
+	fi, err := f.Stat()
+	if err != nil {
+		return sqlite.Stamp{}, err
+	}
+	var log sqlite.Source
+	wal, err := c.root.OpenNoFollow(hostName(m.Path + "-wal"))
+	if err == nil {
+		defer wal.Close()
+		log = source(wal)
+	}
+	return sqlite.TakeStamp(fi, source(f), log)
+}
+
+func source(f *os.File) sqlite.Source {
+	fi, err := f.Stat()
+	if err != nil {
+		return sqlite.Source{}
+	}
+	return sqlite.Source{R: f, Size: fi.Size()}
+}
+
+// stream takes a set that is too large for memory as it is, and says if it changed.
+func (c *collector) stream(set []Meta, v visit) error {
+	before, stampErr := c.stamp(set[0])
+	return c.each(set, func(m Meta) error {
+		f, now, err := c.open(m)
+		if err != nil {
+			return c.failed(m, v, err)
+		}
+		defer f.Close()
+		return c.store(f, now, func() string {
+			if strings.HasSuffix(m.Path, "-shm") {
+				return "" // an index of the log, which every reader of the database builds anew
+			}
+			after, err := c.stamp(set[0])
+			if stampErr != nil || err != nil {
+				return ""
+			}
+			if before != after {
+				return "the database was written to while it and its log were read: " + mixed
+			}
+			return ""
+		})
+	})
+}
