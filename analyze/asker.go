@@ -23,11 +23,11 @@ func (a askers) of(src *openclaw.Source, s *openclaw.Session, p *prompt) *Asker 
 	case openclaw.FormCodex:
 		return &Asker{Kind: "codex-cli"}
 	}
-	if kind, tool, ok := strings.Cut(p.provenance, ":"); ok || p.provenance != "" {
-		if kind == "inter_session" {
-			return &Asker{Kind: "agent", Sender: tool}
-		}
-		return &Asker{Kind: "system", Sender: tool}
+	switch kind, from, _ := strings.Cut(p.provenance, ":"); kind {
+	case "inter_session":
+		return &Asker{Kind: "agent", Sender: from}
+	case "internal_system":
+		return &Asker{Kind: "system", Sender: from}
 	}
 	if asker := bySession(s); asker != nil && p.sender == "" {
 		return asker
@@ -121,10 +121,12 @@ func (a askers) owner(channel, sender string) Owner {
 
 var (
 	// [Signal Mallory id:+15550003333 +3m 2026-11-22 08:05 UTC] text (through 2026.2)
-	envelope = regexp.MustCompile(`^\[([A-Z][A-Za-z ]{1,20}?) ([^\]\n]{0,200}?)(?: \+\d+[smhd])? \d{4}-\d\d-\d\d \d\d:\d\d[^\]\n]{0,10}\] ?`)
+	envelope = regexp.MustCompile(`^\[([A-Za-z][A-Za-z ]{1,20}?) ([^\]\n]{0,200}?)(?: \+\d+[smhd])? \d{4}-\d\d-\d\d \d\d:\d\d[^\]\n]{0,10}\] ?`)
 	// Alice Owner (+15550002222): text, behind the envelope of a group
 	groupSender = regexp.MustCompile(`^([^\n:]{0,100}) \(([^)\n]{1,100})\): `)
-	cronPrefix  = regexp.MustCompile(`^\[cron:([^\]\s]{1,100})`)
+	// [Sun 2026-11-22 08:31 UTC] text: when a message that came over the gateway was written (2026.2, 2026.3)
+	stamp      = regexp.MustCompile(`^\[[A-Z][a-z]{2} \d{4}-\d\d-\d\d \d\d:\d\d[^\]\n]{0,10}\] `)
+	cronPrefix = regexp.MustCompile(`^\[cron:([^\]\s]{1,100})`)
 )
 
 // marks are texts that OpenClaw itself puts at the start of a prompt.
@@ -139,6 +141,7 @@ var marks = []struct {
 	{"[Subagent Context]", Asker{Kind: "agent"}},
 	{"OpenClaw runtime context (internal)", Asker{Kind: "system", Sender: "runtime"}},
 	{"A background task \"", Asker{Kind: "system", Sender: "task"}},
+	{"A subagent task \"", Asker{Kind: "system", Sender: "task"}},
 	{"A new session was started via /new or /reset", Asker{Kind: "system", Sender: "session"}},
 }
 
@@ -151,24 +154,37 @@ func (a askers) byText(p *prompt, s *openclaw.Session) *Asker {
 		_, text, _ = strings.Cut(text, "\n")
 		text = strings.TrimLeft(text, "\n")
 	}
+	over := stamp.FindString(text) // over the gateway, not from a channel: what looks like a channel's sender is typed
+	text = text[len(over):]
+	if asker := byMark(text); asker != nil {
+		return asker
+	}
+	switch m := cronPrefix.FindStringSubmatch(text); {
+	case m != nil:
+		return &Asker{Kind: "automation", Sender: m[1]}
+	case over != "":
+		return nil
+	case strings.HasPrefix(text, conversationHead), strings.HasPrefix(text, senderHead):
+		return a.byMetadata(text, p, s)
+	case system && text == "":
+		return &Asker{Kind: "system"}
+	}
+	return a.byEnvelope(text, s)
+}
+
+func byMark(text string) *Asker {
 	for _, m := range marks {
 		if strings.HasPrefix(text, m.prefix) {
 			asker := m.asker
 			return &asker
 		}
 	}
-	switch m := cronPrefix.FindStringSubmatch(text); {
-	case m != nil:
-		return &Asker{Kind: "automation", Sender: m[1]}
-	case strings.HasPrefix(text, "Conversation info (untrusted metadata):"), strings.HasPrefix(text, "Sender (untrusted metadata):"):
-		return a.byMetadata(text, s)
-	case system && text == "":
-		return &Asker{Kind: "system"}
-	}
-	return a.byEnvelope(text)
+	return nil
 }
 
-func (a askers) byEnvelope(text string) *Asker {
+// byEnvelope reads the sender that OpenClaw wrote before a channel's message. Only in a group does it write the
+// sender before the text too; in a direct chat those words are the sender's own.
+func (a askers) byEnvelope(text string, s *openclaw.Session) *Asker {
 	m := envelope.FindStringSubmatch(text)
 	if m == nil {
 		return nil
@@ -177,41 +193,69 @@ func (a askers) byEnvelope(text string) *Asker {
 	if name, id, ok := strings.Cut(m[2], " id:"); ok {
 		asker.Name, asker.Sender = name, id
 	}
-	if g := groupSender.FindStringSubmatch(text[len(m[0]):]); g != nil {
+	_, _, group := keyPeer(s)
+	if g := groupSender.FindStringSubmatch(text[len(m[0]):]); g != nil && (group || s.Group) {
 		asker.Group, asker.Name, asker.Sender = true, g[1], g[2]
 	}
 	asker.Owner = a.owner(asker.Channel, asker.Sender)
 	return asker
 }
 
-// byMetadata reads the JSON blocks that 2026.3 puts before a message.
-func (a askers) byMetadata(text string, s *openclaw.Session) *Asker {
-	m := map[string]string{}
-	for rest := text; ; {
-		_, block, ok := strings.Cut(rest, "```json\n")
-		if !ok {
-			break
-		}
-		block, rest, _ = strings.Cut(block, "\n```")
-		for k, v := range stringMembers(block) {
-			m[k] = v
-		}
-	}
-	id := m["sender_id"]
-	if id == "" {
-		id = m["id"]
-	}
-	if id == "cli" || id == "" {
+// The lines before the JSON blocks that 2026.2 and 2026.3 put before a message.
+const (
+	conversationHead = "Conversation info (untrusted metadata):"
+	senderHead       = "Sender (untrusted metadata):"
+)
+
+// gatewayClients are the ids by which programs that hold the gateway's token name themselves as senders.
+var gatewayClients = []string{"cli", "gateway-client", "openclaw-control-ui", "openclaw-tui", "webchat", "webchat-ui", "openclaw-macos", "openclaw-ios", "openclaw-android"}
+
+// byMetadata reads the JSON blocks before a message.
+func (a askers) byMetadata(text string, p *prompt, s *openclaw.Session) *Asker {
+	talk, sender, rest := metadata(text)
+	label, id := talk["conversation_label"], firstNonEmpty(talk["sender_id"], sender["id"])
+	if talk["sender_id"] == "" && slices.Contains(gatewayClients, id) {
 		return &Asker{Kind: "operator", Owner: OwnerYes}
 	}
-	channel, _, _ := keyPeer(s)
-	if channel == "" {
-		channel = s.Channel
+	name, labelID, named := strings.Cut(label, " id:")
+	// A heartbeat runs in the conversation that was last, whose label then bears no name; behind a name the same
+	// words are the sender's.
+	if asker := byMark(rest); asker != nil && asker.Kind == "heartbeat" && id == "" && sender == nil && !named {
+		return asker
 	}
-	if channel == "" {
-		channel = "channel"
+	channel, _, group := keyPeer(s)
+	asker := &Asker{Kind: "channel", Channel: firstNonEmpty(channel, s.Channel, "channel"), Sender: id, Name: firstNonEmpty(sender["name"], talk["sender"])}
+	asker.Group = group || s.Group || talk["group_subject"] != ""
+	switch {
+	case id != "" || asker.Group: // of a group the label names the group, not who wrote
+	case named:
+		asker.Sender, asker.Name = labelID, name
+	case label != "":
+		asker.Sender = strings.TrimPrefix(label, asker.Channel+":")
 	}
-	return &Asker{Kind: "channel", Channel: channel, Sender: id, Name: m["name"], Owner: a.owner(channel, id), Group: s.Group || m["group_subject"] != ""}
+	if asker.Sender == "" && asker.Name == "" {
+		return a.unnamed(p, s)
+	}
+	asker.Owner = a.owner(asker.Channel, asker.Sender)
+	return asker
+}
+
+// metadata takes the blocks off a message: what they say of the conversation and of its sender, and the rest.
+// The sender could write such blocks too, behind OpenClaw's own: of each head only the first counts.
+func metadata(text string) (talk, sender map[string]string, rest string) {
+	for rest = text; ; rest = strings.TrimLeft(rest, "\n") {
+		head, after, ok := strings.Cut(rest, "\n```json\n")
+		block, next, closed := strings.Cut(after, "\n```")
+		switch {
+		case ok && closed && head == conversationHead && talk == nil:
+			talk = stringMembers(block)
+		case ok && closed && head == senderHead && sender == nil:
+			sender = stringMembers(block)
+		default:
+			return talk, sender, rest
+		}
+		rest = next
+	}
 }
 
 // stringMembers returns the string members of an object's text.

@@ -63,6 +63,13 @@ func (c *Coverage) gap(g ...openclaw.Gap) {
 	}
 }
 
+// pass counts a line that was too long to be parsed. Zero bytes are no line.
+func (s *SourceCoverage) pass(bytes int64) {
+	if bytes > 0 {
+		s.Records, s.Unparsed, s.Bytes, s.Lost = s.Records+1, s.Unparsed+1, s.Bytes+bytes, s.Lost+bytes
+	}
+}
+
 // sum adds up the sources.
 func (c *Coverage) sum() {
 	for i := range c.Sources {

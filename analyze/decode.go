@@ -116,14 +116,11 @@ func (d *decoder) intern(raw []byte) string {
 
 func (d *decoder) word() string { return d.intern(d.p.RawText()) }
 
-// unpack returns a row's JSON text, checking the length the table claims.
-func (d *decoder) unpack(frame []byte, size int64) ([]byte, error) {
-	text, err := d.zstd.DecodeAll(frame, make([]byte, 0, min(max(size, 0), jsonl.MaxLine)))
+// unpack returns a row's JSON text.
+func (d *decoder) unpack(frame []byte) ([]byte, error) {
+	text, err := d.zstd.DecodeAll(frame, nil)
 	if err != nil {
 		return nil, fmt.Errorf("unpacking: %w", err)
-	}
-	if size > 0 && size != int64(len(text)) {
-		return text, fmt.Errorf("unpacks to %d bytes, its row says %d", len(text), size)
 	}
 	return text, nil
 }
@@ -146,7 +143,7 @@ func (d *decoder) item(data []byte, session string) (item, error) {
 		return it, err
 	}
 	it.sum = maphash.Bytes(d.seed, data)
-	it.key = it.sum
+	it.key = it.sum ^ maphash.String(d.seed, session)
 	if len(id) > 2 {
 		it.key = d.hash(it.session, id)
 	}
@@ -208,10 +205,13 @@ func (d *decoder) timestamp(it *item) {
 		if ms, ok := parseTime(d.p.RawText()); ok {
 			it.time = ms
 		}
-	} else if ms, ok := d.p.Int(); ok && ms > 0 && it.time == 0 {
+	} else if ms, ok := d.p.Int(); ok && isMillis(ms) && it.time == 0 {
 		it.time = ms
 	}
 }
+
+// isMillis reports whether a number can be a time: after 1970 and before the year 10000.
+func isMillis(n int64) bool { return n > 0 && n < 253_402_300_800_000 }
 
 // parseTime reads a raw RFC 3339 string as milliseconds since 1970.
 func parseTime(raw []byte) (int64, bool) {
@@ -354,6 +354,9 @@ func (d *decoder) provenance() string {
 			p.Skip()
 		}
 	}
+	if kind == "" {
+		return ""
+	}
 	return kind + ":" + tool
 }
 
@@ -480,7 +483,7 @@ func (d *decoder) part(it *item, m *message) {
 func (c *part) outcome() outcome {
 	o := outcome{callID: jsonl.Unquote(c.useID), result: Result{Status: StatusOK, Size: int64(len(c.result)), Recorded: true}}
 	if c.isError {
-		o.result.Status, o.result.Error = StatusError, start(string(c.result))
+		o.result.Status, o.result.Error = StatusError, start(string(c.result), errorStart)
 	}
 	return o
 }
@@ -550,7 +553,9 @@ func (d *decoder) details(p *jsonl.Parser, out *details, depth int) {
 		case "isError":
 			out.isError, _ = p.Bool()
 		case "startedAt":
-			out.started, _ = p.Int()
+			if n, _ := p.Int(); isMillis(n) {
+				out.started = n
+			}
 		case "input":
 			out.input = p.Raw()
 		case "result", "details":
@@ -568,9 +573,13 @@ func (d *decoder) details(p *jsonl.Parser, out *details, depth int) {
 	}
 }
 
-// start cuts a message to what fits on a line.
-func start(s string) string {
-	n := min(len(s), 200)
+// errorStart is how much of an error is kept, in bytes: more than a line shows, so that a secret in it is still whole
+// when it is replaced.
+const errorStart = 2 << 10
+
+// start cuts a text to n bytes or a little less.
+func start(s string, n int) string {
+	n = min(len(s), n)
 	for n > 0 && n < len(s) && !utf8.RuneStart(s[n]) {
 		n--
 	}
@@ -613,7 +622,7 @@ func (d *decoder) finish(it *item, m *message) {
 	case "function_call", "custom_tool_call", "local_shell_call":
 		it.calls = append(it.calls, d.call(m.callID, m.tool, m.arguments))
 	case "bashExecution":
-		it.calls = append(it.calls, call{tool: operatorShell, args: arguments{command: m.command}})
+		it.calls = append(it.calls, call{tool: operatorShell, args: arguments{command: aliased{value: m.command}}})
 		it.results = append(it.results, outcome{tool: operatorShell, result: Result{Status: statusOfExit(m.exit), Exit: m.exit, Size: int64(len(m.output)), Recorded: true}})
 	case "custom":
 		if m.nested {
@@ -699,7 +708,7 @@ func (d *details) result(isError bool, text []byte) Result {
 		r.Status = StatusOK
 	}
 	if r.Status != StatusOK && len(message) > 2 {
-		r.Error = start(jsonl.UnquoteStart(message, 200))
+		r.Error = start(jsonl.UnquoteStart(message, errorStart), errorStart)
 	}
 	return r
 }

@@ -64,14 +64,18 @@ type Asker struct {
 	Group   bool   `json:"group,omitempty"`
 }
 
-// String renders the asker for a timeline line, as telegram:666000222,not-owner. It may hold hostile text.
+// String renders the asker for a timeline line, as telegram:666000222,not-owner. A name without an id, which
+// anyone can take, is marked by "?". It may hold hostile text.
 func (a *Asker) String() string {
 	s := a.Kind
 	if a.Kind == "channel" {
 		s = a.Channel
 	}
-	if a.Sender != "" {
+	switch {
+	case a.Sender != "":
 		s += ":" + a.Sender
+	case a.Name != "":
+		s += ":?" + a.Name
 	}
 	if a.Group {
 		s += ",group"

@@ -27,6 +27,12 @@ type Hit struct {
 	Gap     bool // lines were left out before it: print "--"
 }
 
+// Check says what is wrong with the pattern, before anything is read.
+func (g *Grep) Check() error {
+	_, err := g.compile()
+	return err
+}
+
 // compile returns the pattern's expression; the error says what is wrong with it.
 func (g *Grep) compile() (*regexp.Regexp, error) {
 	pattern := g.Pattern

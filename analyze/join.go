@@ -2,6 +2,8 @@ package analyze
 
 import (
 	"hash/maphash"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/clawbook/openclaw-ir/internal/jsonl"
@@ -16,16 +18,12 @@ type joiner struct {
 	sessions map[string]*openclaw.Session
 	states   map[string]*sessionState
 	seed     maphash.Seed
-	seen     map[uint64]uint64    // event id → content
-	known    map[uint64]firstCall // calls that have been seen
-	execs    map[uint64]bool      // commands that have been seen, by hash
-	done     func(*Event)         // takes each event that will not change any more
-}
-
-// A firstCall is where a call was seen first, and what it said.
-type firstCall struct {
-	source *openclaw.Source
-	what   uint64
+	seen     map[uint64]uint64           // event id → its first content
+	variants map[[2]uint64]bool          // event id and other contents it has had
+	known    map[uint64]*openclaw.Source // where a call, by id and tool, was seen first
+	said     map[uint64]bool             // calls by id, tool and what they do
+	execs    map[uint64]bool             // commands that have been seen, by hash
+	done     func(*Event)                // takes each event that will not change any more
 }
 
 // sessionState is what is known of a session while its sources are read.
@@ -48,7 +46,8 @@ type orphan struct {
 func newJoiner(want map[Kind]bool, sessions map[string]*openclaw.Session, owners []string, done func(*Event)) *joiner {
 	return &joiner{
 		want: want, askers: askers{owners}, sessions: sessions, states: map[string]*sessionState{},
-		seed: maphash.MakeSeed(), seen: map[uint64]uint64{}, known: map[uint64]firstCall{}, execs: map[uint64]bool{}, done: done,
+		seed: maphash.MakeSeed(), seen: map[uint64]uint64{}, variants: map[[2]uint64]bool{}, known: map[uint64]*openclaw.Source{},
+		said: map[uint64]bool{}, execs: map[uint64]bool{}, done: done,
 	}
 }
 
@@ -63,7 +62,7 @@ func (j *joiner) state(src *openclaw.Source, session string) *sessionState {
 		j.states[session] = st
 	}
 	if st.source != src {
-		st.source, st.asker, st.last = src, nil, 0
+		st.source, st.asker, st.last = src, bySession(st.info), 0
 	}
 	return st
 }
@@ -81,19 +80,41 @@ func (j *joiner) add(src *openclaw.Source, it *item) (duplicate bool) {
 			st.asker = asker
 		}
 	}
-	sum, known := j.seen[it.key]
-	if known && sum == it.sum {
-		return true
+	if it.time != 0 {
+		st.last = it.time
 	}
-	j.seen[it.key] = it.sum
+	edited, duplicate := j.meet(it)
+	if duplicate || !j.needs(it) {
+		return duplicate
+	}
 	base := st.base(src, it)
-	if known {
+	if edited {
 		base.mark("differs")
 	}
-	j.calls(st, &base, it)
+	j.calls(st, &base, it, edited)
 	j.results(st, &base, it)
 	j.others(&base, it)
 	return false
+}
+
+// meet notes a record and reports whether its id has been seen, with other contents only (edited) or with this one.
+func (j *joiner) meet(it *item) (edited, duplicate bool) {
+	first, known := j.seen[it.key]
+	if !known {
+		j.seen[it.key] = it.sum
+		return false, false
+	}
+	variant := [2]uint64{it.key, it.sum}
+	if first == it.sum || j.variants[variant] {
+		return false, true
+	}
+	j.variants[variant] = true
+	return true, false
+}
+
+// needs reports whether a record can become an event of a wanted kind.
+func (j *joiner) needs(it *item) bool {
+	return len(it.calls) > 0 || len(it.results) > 0 || j.want[KindMessage] || j.want[KindSession]
 }
 
 // base is what all events of a record share.
@@ -105,7 +126,6 @@ func (st *sessionState) base(src *openclaw.Source, it *item) Event {
 	if e.Time == 0 {
 		e.Time, e.NoTime = st.last, true
 	}
-	st.last = e.Time
 	if e.Agent == "" {
 		e.Agent = st.info.Agent
 	}
@@ -120,7 +140,7 @@ func (st *sessionState) base(src *openclaw.Source, it *item) Event {
 
 var unknownAsker = &Asker{Kind: "unknown"}
 
-func (j *joiner) calls(st *sessionState, base *Event, it *item) {
+func (j *joiner) calls(st *sessionState, base *Event, it *item, edited bool) {
 	for i := range it.calls {
 		c := &it.calls[i]
 		tool, indirect := unwrap(c.tool, &c.args)
@@ -139,15 +159,18 @@ func (j *joiner) calls(st *sessionState, base *Event, it *item) {
 		if tool == operatorShell {
 			e.mark("operator-shell")
 		}
-		if j.isRepeat(st, &e, c) {
+		if j.isRepeat(st, &e, c, edited) {
 			continue
 		}
-		if j.want[e.Kind] || e.Kind == KindEdit && j.want[KindWrite] { // a patch may write new files
+		if j.wants(e.Kind) {
 			e.Parent = firstNonEmpty(e.Parent, jsonl.Unquote(it.parent))
 			j.place(st, e, &c.args)
 		}
 	}
 }
+
+// wants reports whether calls of a kind may become events that were asked for: a patch, an edit, may write new files.
+func (j *joiner) wants(kind Kind) bool { return j.want[kind] || kind == KindEdit && j.want[KindWrite] }
 
 // describe says what a call does.
 func (e *Event) describe(a *arguments) {
@@ -158,22 +181,22 @@ func (e *Event) describe(a *arguments) {
 	e.Bytes = a.contentBytes
 	switch e.Kind {
 	case KindExec:
-		e.What = firstNonEmpty(a.command, a.text)
+		e.What = firstNonEmpty(a.command.value, a.text.value, strings.TrimSpace(a.action+" "+a.session))
 	case KindWrite, KindEdit:
-		e.setPath(a.path)
+		e.setPath(a.path.value)
 	case KindRead:
-		e.What = firstNonEmpty(a.path, a.query, a.command, strings.TrimSpace(a.action+" "+a.session))
-		if a.path != "" {
-			e.setPath(a.path)
+		e.What = firstNonEmpty(a.path.value, a.query, a.command.value, strings.TrimSpace(a.action+" "+a.session))
+		if a.path.value != "" {
+			e.setPath(a.path.value)
 		}
 	case KindFetch, KindBrowse:
 		e.What = firstNonEmpty(a.url, a.query, a.action)
 	case KindMessage:
-		e.What, e.Target, e.Bytes = a.text, a.target, int64(len(a.text))
+		e.What, e.Target, e.Bytes = a.text.value, a.target.value, int64(len(a.text.value))
 	case KindSpawn:
-		e.What = firstNonEmpty(a.task, a.text, a.action)
+		e.What = firstNonEmpty(a.task, a.text.value, a.action)
 	default:
-		e.What = firstNonEmpty(a.patch, a.text, string(a.inner), a.command)
+		e.What = firstNonEmpty(a.patch, a.text.value, a.inner.value, a.command.value)
 	}
 	if e.Target == "" {
 		e.Target = a.action
@@ -225,23 +248,22 @@ func callKey(id string) string {
 	}, id)
 }
 
-func (j *joiner) callHash(session, id, tool string) uint64 {
+// callHash names a call by session, id, tool and, unless that is "", what it does.
+func (j *joiner) callHash(session, id, tool, what string) uint64 {
 	var h maphash.Hash
 	h.SetSeed(j.seed)
-	h.WriteString(session)
-	h.WriteByte(0)
-	h.WriteString(callKey(id))
-	h.WriteByte(0)
-	h.WriteString(tool)
+	for _, part := range []string{session, callKey(id), tool, what} {
+		h.WriteString(part)
+		h.WriteByte(0)
+	}
 	return h.Sum64()
 }
 
-// isRepeat reports whether a call is known already: the nested record of an indirect call, or the same call in
-// a second record of it (a trajectory, a backup of the transcript). Ids may come again for other calls of the
-// same source; those are new.
-func (j *joiner) isRepeat(st *sessionState, e *Event, c *call) bool {
+// isRepeat reports whether a call is known already: the nested record of an indirect call, a trajectory's copy, or
+// the same call in another version of its record. Ids may come again for other calls; those are new.
+func (j *joiner) isRepeat(st *sessionState, e *Event, c *call, edited bool) bool {
 	if c.nestedIn != "" {
-		if j.isNested(st, e, c) {
+		if !j.wants(e.Kind) || j.isNested(st, e, c) {
 			return true
 		}
 		e.Parent = c.nestedIn
@@ -250,22 +272,20 @@ func (j *joiner) isRepeat(st *sessionState, e *Event, c *call) bool {
 	if c.id == "" {
 		return false
 	}
-	key := j.callHash(e.Session, c.id, e.Tool)
-	what := maphash.String(j.seed, e.What)
-	first, known := j.known[key]
+	id, said := j.callHash(e.Session, c.id, e.Tool, ""), j.callHash(e.Session, c.id, e.Tool, "="+e.What)
+	first, known := j.known[id]
+	saidBefore := j.said[said]
+	j.said[said] = true
 	if !known {
-		j.known[key] = firstCall{e.Source, what}
+		j.known[id] = e.Source
 		return false
 	}
-	return c.repeated || first.source != e.Source && (isTrajectory(e.Source) || first.what == what)
+	return c.repeated || isTrajectory(e.Source) && first != e.Source || edited && saidBefore
 }
 
 // isNested joins the nested record of a call to the indirect call that made it, and reports whether that is
 // known: only the nested record has the inner call's own result.
 func (j *joiner) isNested(st *sessionState, e *Event, c *call) bool {
-	if !j.want[e.Kind] {
-		return true
-	}
 	for _, outer := range st.calls[callKey(c.nestedIn)] {
 		if outer.Tool == e.Tool && outer.What == e.What {
 			key := callKey(c.id)
@@ -273,7 +293,7 @@ func (j *joiner) isNested(st *sessionState, e *Event, c *call) bool {
 			return true
 		}
 	}
-	return false
+	return j.said[j.callHash(e.Session, c.nestedIn, e.Tool, "="+e.What)]
 }
 
 // place keeps a call's event; a patch is an event for each file it touches.
@@ -306,15 +326,21 @@ func (j *joiner) keep(st *sessionState, e Event) {
 	}
 	e.Result.Status = StatusNone
 	key := callKey(e.CallID)
-	for _, o := range st.orphans[key] {
-		e.finish(&o.outcome)
+	if i := slices.IndexFunc(st.orphans[key], func(o orphan) bool { return o.answers(&e) }); i >= 0 {
+		e.finish(&st.orphans[key][i].outcome)
+		st.orphans[key] = slices.Delete(st.orphans[key], i, i+1)
 	}
-	delete(st.orphans, key)
 	if e.Result.Recorded || e.CallID == "" && e.Tool != operatorShell {
 		j.done(&e)
 		return
 	}
 	st.calls[key] = append(st.calls[key], &e)
+}
+
+// answers reports whether a result that was read first is a call's. In one source results follow their calls, so
+// the two stand in different ones.
+func (o *orphan) answers(e *Event) bool {
+	return o.event.Source != e.Source && e.answeredBy(&o.outcome, o.event.Time)
 }
 
 // hasExec reports whether a transcript holds this very command. It knows only if exec is a kind asked for.
@@ -331,7 +357,7 @@ func (e *Event) finish(o *outcome) {
 func (j *joiner) results(st *sessionState, base *Event, it *item) {
 	for i := range it.results {
 		o := &it.results[i]
-		if j.finish(st, o, base.Time) || o.repeated || notRun(o) || j.isKnown(base.Session, o) {
+		if j.finish(st, o, base.Time) || o.repeated || o.nested || notRun(o) || j.isKnown(base.Session, o) {
 			j.extra(base, it, o, i)
 			continue
 		}
@@ -344,7 +370,7 @@ func (j *joiner) results(st *sessionState, base *Event, it *item) {
 
 // isKnown reports whether a result's call has been seen, of whatever kind.
 func (j *joiner) isKnown(session string, o *outcome) bool {
-	_, known := j.known[j.callHash(session, o.callID, o.tool)]
+	_, known := j.known[j.callHash(session, o.callID, o.tool, "")]
 	return known || o.tool == "tool_call"
 }
 
@@ -430,26 +456,31 @@ func (j *joiner) others(base *Event, it *item) {
 }
 
 // flush ends the joining: calls whose results are nowhere in the evidence are events all the same, and so are
-// results whose calls are nowhere, for something ran whose record is gone.
+// results whose calls are nowhere, for something ran whose record is gone. Its order is the same in every run.
 func (j *joiner) flush() {
-	for _, st := range j.states {
-		for _, waiting := range st.calls {
-			for _, e := range waiting {
+	for _, session := range slices.Sorted(maps.Keys(j.states)) {
+		st := j.states[session]
+		for _, key := range slices.Sorted(maps.Keys(st.calls)) {
+			for _, e := range st.calls[key] {
 				if !e.Result.Recorded {
 					j.done(e)
 				}
 			}
 		}
-		for _, list := range st.orphans {
-			for _, o := range list {
-				e := o.event
-				e.Kind = toolKind(e.Tool, &arguments{})
-				e.mark("call-missing")
-				e.finish(&o.outcome)
-				if j.want[e.Kind] || j.want[KindResult] {
-					j.done(&e)
-				}
+		for _, key := range slices.Sorted(maps.Keys(st.orphans)) {
+			for _, o := range st.orphans[key] {
+				j.orphan(o)
 			}
 		}
+	}
+}
+
+func (j *joiner) orphan(o orphan) {
+	e := o.event
+	e.Kind = toolKind(e.Tool, &arguments{})
+	e.mark("call-missing")
+	e.finish(&o.outcome)
+	if j.want[e.Kind] || j.want[KindResult] {
+		j.done(&e)
 	}
 }

@@ -20,9 +20,10 @@ func (r *Report) logs(ctx context.Context, fsys fs.FS, in *openclaw.Installation
 	openclaw.ReadSources(ctx, fsys, sources, func(b openclaw.Batch) bool {
 		row := rows[b.Source]
 		for _, g := range b.Gaps {
-			row.Unreadable = true
+			row.Unreadable = row.Unreadable || b.Passed == 0
 			r.Coverage.gap(g)
 		}
+		row.pass(b.Passed)
 		line := b.Line
 		for text := range bytes.Lines(b.Text) {
 			row.Records++

@@ -113,7 +113,7 @@ func (r *Renderer) result(e *Event) string {
 		words = append(words, r.show(res.Signal))
 	}
 	if res.Millis > 0 {
-		words = append(words, console.Duration(time.Duration(res.Millis)*time.Millisecond))
+		words = append(words, strings.ReplaceAll(console.Duration(time.Duration(res.Millis)*time.Millisecond), " ", ""))
 	}
 	if res.Status == StatusError && res.Exit == nil && res.Error != "" {
 		words = append(words, "("+r.show(firstLine(res.Error))+")")

@@ -125,6 +125,7 @@ type job struct {
 type decoded struct {
 	items    []item
 	unparsed []openclaw.Gap
+	remarks  []openclaw.Gap
 	records  int64
 	bytes    int64
 	lost     int64
@@ -195,9 +196,11 @@ func (r *Report) take(b openclaw.Batch, d decoded, row *SourceCoverage, j *joine
 	row.Bytes += d.bytes
 	row.Lost += d.lost
 	for _, g := range b.Gaps {
-		row.Unreadable = true
+		row.Unreadable = row.Unreadable || b.Passed == 0
 		r.Coverage.gap(g)
 	}
+	row.pass(b.Passed)
+	r.Coverage.gap(d.remarks...)
 	for _, g := range d.unparsed {
 		if row.Unparsed++; row.Unparsed <= maxUnparsedGaps {
 			r.Coverage.gap(g)
@@ -250,10 +253,15 @@ func (d *decoder) batch(b *openclaw.Batch, items []item) (out decoded) {
 		data := rec.Data
 		if rec.Zstd {
 			var err error
-			if data, err = d.unpack(rec.Data, rec.Size); err != nil {
+			if data, err = d.unpack(rec.Data); err != nil {
+				out.records++
+				out.bytes += int64(len(rec.Data))
 				out.fail(b, rec.Line, int64(len(rec.Data)), err)
 				continue
 			}
+		}
+		if rec.Size > 0 && rec.Size != int64(len(data)) {
+			out.remarks = append(out.remarks, openclaw.Gap{Path: b.Source.Path, What: fmt.Sprintf("session %s record %d: is %d bytes long, its row says %d", rec.Session, rec.Line, len(data), rec.Size)})
 		}
 		d.one(b, data, rec.Session, rec.Line, &out)
 		out.bytes += int64(len(data))

@@ -2,6 +2,7 @@ package analyze
 
 import (
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/clawbook/openclaw-ir/internal/jsonl"
@@ -10,13 +11,12 @@ import (
 // arguments are what any tool's arguments may say that a timeline shows. One reader serves all tools: names
 // mean the same across them, and an intruder gains nothing by adding some.
 type arguments struct {
-	command, workdir, path, url, query string
-	action, target, text, task, patch  string
-	id, node, host, session, name      string
-	inner                              []byte // args of an indirect call
-	contentBytes                       int64
-	edits                              int
-	elevated, background               bool
+	command, path, text, target       aliased
+	inner                             aliased // args of an indirect call
+	workdir, url, query, action, task string
+	patch, id, node, host, session    string
+	contentBytes                      int64
+	elevated, background              bool
 }
 
 // readArguments reads a tool's arguments: an object, or a string that holds one.
@@ -37,20 +37,35 @@ func readArguments(raw []byte) (a arguments, ok bool) {
 	return a, ok && p.End() == nil
 }
 
+// An aliased text is one that tools name differently. Where the arguments hold several of its names the first of
+// its list counts, as OpenClaw reads its own name before others; of one name the last, as JSON.parse has it.
+type aliased struct {
+	value string
+	rank  int // place of the name in its list, from 1; 0 if none was seen
+}
+
+var (
+	commandNames = []string{"command", "cmd", "argv", "script", "code"}
+	pathNames    = []string{"path", "file_path", "filePath", "notebook_path"}
+	textNames    = []string{"message", "text", "data", "keys", "chars"}
+	targetNames  = []string{"target", "to", "channelId", "sessionKey"}
+	innerNames   = []string{"args", "input"}
+)
+
+func (t *aliased) set(names []string, name, value string) {
+	if rank := slices.Index(names, name) + 1; value != "" && (t.rank == 0 || rank <= t.rank) {
+		*t = aliased{value, rank}
+	}
+}
+
 func (a *arguments) member(name string, p *jsonl.Parser) {
 	switch name {
-	case "command", "cmd", "script", "code":
-		a.command = words(p)
-	case "argv":
-		if s := words(p); a.command == "" {
-			a.command = s
-		}
+	case "command", "cmd", "argv", "script", "code":
+		a.command.set(commandNames, name, words(p))
 	case "workdir", "cwd":
 		a.workdir = p.Text()
 	case "path", "file_path", "filePath", "notebook_path":
-		if s := p.Text(); a.path == "" {
-			a.path = s
-		}
+		a.path.set(pathNames, name, p.Text())
 	case "url", "targetUrl":
 		a.url = p.Text()
 	case "query", "pattern":
@@ -58,37 +73,29 @@ func (a *arguments) member(name string, p *jsonl.Parser) {
 	case "action":
 		a.action = p.Text()
 	case "target", "to", "channelId", "sessionKey":
-		if s := p.Text(); a.target == "" {
-			a.target = s
-		}
+		a.target.set(targetNames, name, p.Text())
 	case "message", "text", "data", "keys", "chars":
-		if s := words(p); a.text == "" {
-			a.text = s
-		}
+		a.text.set(textNames, name, words(p))
 	case "task", "prompt":
 		a.task = p.Text()
 	case "input", "patch":
 		if p.Kind() == '"' {
 			a.patch = p.Text()
 		} else {
-			a.inner = append([]byte(nil), p.Raw()...)
+			a.inner.set(innerNames, name, string(p.Raw()))
 		}
 	case "id":
 		a.id = p.Text()
 	case "args":
-		a.inner = append([]byte(nil), p.Raw()...)
+		a.inner.set(innerNames, name, string(p.Raw()))
 	case "node":
 		a.node = p.Text()
 	case "host":
 		a.host = p.Text()
 	case "sessionId", "session_id":
 		a.session = p.Text()
-	case "name":
-		a.name = p.Text()
 	case "content", "new_string", "newText":
 		a.contentBytes += textBytes(p)
-	case "edits":
-		a.edits = elements(p)
 	case "elevated":
 		a.elevated, _ = p.Bool()
 	case "background", "run_in_background":
@@ -117,19 +124,6 @@ func textBytes(p *jsonl.Parser) int64 {
 		return int64(len(p.Raw()))
 	}
 	return jsonl.TextLen(p.RawText())
-}
-
-func elements(p *jsonl.Parser) (n int) {
-	if p.Kind() != '[' {
-		p.Skip()
-		return 0
-	}
-	p.Array()
-	for p.NextElement() {
-		p.Skip()
-		n++
-	}
-	return n
 }
 
 // toolNames maps the names tools have, or had, to what they do. Back ends of the claude and codex command
@@ -161,7 +155,7 @@ func toolKind(tool string, a *arguments) Kind {
 		}
 		return KindRead
 	case "nodes":
-		if a.command != "" || a.action == "run" {
+		if a.command.value != "" || a.action == "run" {
 			return KindExec
 		}
 	}
@@ -178,7 +172,7 @@ func unwrap(tool string, a *arguments) (string, bool) {
 		return tool, false
 	}
 	name := a.id[strings.LastIndexByte(a.id, ':')+1:]
-	inner, _ := readArguments(a.inner)
+	inner, _ := readArguments([]byte(a.inner.value))
 	*a = inner
 	return name, true
 }

@@ -15,8 +15,8 @@ import (
 const (
 	// maxSteady is the size in bytes up to which a database with its log is read into memory, until it held still.
 	maxSteady = 32 << 20
-	// steadyTries is how often; each takes about 20 ms and the time to read it.
-	steadyTries = 20
+	// steadyTries is how often. Each takes the time to read it, and about 20 ms if it has no log.
+	steadyTries = 30
 )
 
 // beside are the files that belong to a database. The log is read right after what it completes.
@@ -25,7 +25,7 @@ var beside = []string{"-wal", "-journal", "-shm"}
 // databaseOf returns the database that a file belongs to by its name, "" if it is none of those.
 func databaseOf(p string) string {
 	for _, suffix := range beside {
-		if base, ok := strings.CutSuffix(p, suffix); ok && path.Base(base) != "" {
+		if base, ok := strings.CutSuffix(p, suffix); ok && !strings.HasSuffix(base, "/") {
 			return base
 		}
 	}
@@ -141,7 +141,10 @@ func tooLarge(parts []part) bool {
 	return total > maxSteady
 }
 
-// stamp takes what tells whether a database changed.
+// stamp takes what tells whether a database changed so that what was read of it does not fit together.
+//
+// With a log that is only the log's header. While that stays, the log is not begun anew; and whatever a checkpoint copies
+// into the main file meanwhile is in the log as well, which is read later and comes before the main file.
 func (c *collector) stamp(m Meta) (sqlite.Stamp, error) {
 	f, _, err := c.open(m)
 	if err != nil {
@@ -158,8 +161,18 @@ func (c *collector) stamp(m Meta) (sqlite.Stamp, error) {
 		defer wal.Close()
 		log = source(wal)
 	}
-	return sqlite.TakeStamp(fi, source(f), log)
+	s, err := sqlite.TakeStamp(fi, source(f), log)
+	if s.WAL != (sqlite.Stamp{}).WAL && s.DB[readVersion] == walVersion {
+		s = sqlite.Stamp{WAL: s.WAL}
+	}
+	return s, err
 }
+
+// readVersion is where a database's header says that it has a log (https://sqlite.org/fileformat2.html#file_format_version_numbers).
+const (
+	readVersion = 19
+	walVersion  = 2
+)
 
 func source(f *os.File) sqlite.Source {
 	fi, err := f.Stat()

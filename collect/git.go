@@ -173,12 +173,16 @@ type commit struct {
 	at      time.Time
 }
 
-func (r *repository) commit(id string) (c commit, err error) {
+func (r *repository) commit(id string) (commit, error) {
 	kind, body, err := r.object(id)
 	if err != nil || kind != "commit" {
-		return c, cmp.Or(err, errObject)
+		return commit{}, cmp.Or(err, errObject)
 	}
-	head, _, _ := strings.Cut(string(body), "\n\n")
+	return parseCommit(string(body)), nil
+}
+
+func parseCommit(body string) (c commit) {
+	head, _, _ := strings.Cut(body, "\n\n")
 	for line := range strings.Lines(head) {
 		key, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
 		switch key {
@@ -187,14 +191,13 @@ func (r *repository) commit(id string) (c commit, err error) {
 		case "parent":
 			c.parents = append(c.parents, value)
 		case "committer":
-			f := strings.Fields(value)
-			if len(f) >= 2 {
+			if f := strings.Fields(value); len(f) >= 2 {
 				seconds, _ := strconv.ParseInt(f[len(f)-2], 10, 48)
 				c.at = time.Unix(seconds, 0).UTC()
 			}
 		}
 	}
-	return c, nil
+	return c
 }
 
 // lookup finds a file's blob in a tree; "" if it is not there.
@@ -203,22 +206,29 @@ func (r *repository) lookup(tree string, parts []string) (string, error) {
 	if err != nil || kind != "tree" {
 		return "", cmp.Or(err, errObject)
 	}
-	width := len(tree) / 2
+	mode, id, err := treeEntry(body, len(tree)/2, parts[0])
+	switch {
+	case err != nil:
+		return "", err
+	case len(parts) == 1 && strings.HasPrefix(mode, "100"):
+		return id, nil
+	case len(parts) > 1 && mode == "40000":
+		return r.lookup(id, parts[1:])
+	}
+	return "", nil
+}
+
+// treeEntry finds a name among a tree's entries, each of which is a mode, a name and the raw id of width bytes.
+func treeEntry(body []byte, width int, name string) (mode, id string, err error) {
 	for len(body) > 0 {
 		head, rest, ok := bytes.Cut(body, []byte{0})
 		if !ok || len(rest) < width {
-			return "", errObject
+			return "", "", errObject
 		}
-		mode, name, _ := strings.Cut(string(head), " ")
-		id := hex.EncodeToString(rest[:width])
+		if mode, found, _ := strings.Cut(string(head), " "); found == name {
+			return mode, hex.EncodeToString(rest[:width]), nil
+		}
 		body = rest[width:]
-		switch {
-		case name != parts[0]:
-		case len(parts) == 1 && strings.HasPrefix(mode, "100"):
-			return id, nil
-		case len(parts) > 1 && mode == "40000":
-			return r.lookup(id, parts[1:])
-		}
 	}
-	return "", nil
+	return "", "", nil
 }

@@ -51,11 +51,11 @@ type version struct {
 // journaled is a row of OpenClaw's config journal: what a file was before and after, by digest only.
 type journaled struct {
 	Time     string   `json:"ts"`
-	Event    string   `json:"event,omitempty"`
-	Previous string   `json:"previousHash,omitempty"`
-	Next     string   `json:"nextHash,omitempty"`
-	Changed  []string `json:"changedPaths,omitempty"`
-	Argv     []string `json:"argv,omitempty"`
+	Event    string   `json:"event,omitzero"`
+	Previous string   `json:"previousHash,omitzero"`
+	Next     string   `json:"nextHash,omitzero"`
+	Changed  []string `json:"changedPaths,omitzero"`
+	Argv     []string `json:"argv,omitzero"`
 	at       time.Time
 }
 
@@ -320,17 +320,17 @@ func (h *history) fromJournal(v *version) {
 	}
 }
 
-// state is one line of a history.
-type state struct {
+// configState is one line of a history.
+type configState struct {
 	Time    time.Time `json:"time"`
 	From    string    `json:"time_from"`
 	Origin  string    `json:"origin"`
-	Path    string    `json:"path,omitempty"` // empty if there is no copy
+	Path    string    `json:"path,omitzero"` // empty if there is no copy
 	SHA256  string    `json:"sha256"`
-	Bytes   int       `json:"bytes,omitempty"`
-	Event   string    `json:"event,omitempty"`
-	Changed []string  `json:"changed_paths,omitempty"`
-	Argv    []string  `json:"argv,omitempty"`
+	Bytes   int       `json:"bytes,omitzero"`
+	Event   string    `json:"event,omitzero"`
+	Changed []string  `json:"changed_paths,omitzero"`
+	Argv    []string  `json:"argv,omitzero"`
 }
 
 // write stores the differences and a list of all states.
@@ -350,22 +350,32 @@ func (h *history) write(folder string) error {
 
 // list holds every known state, those of which only the journal tells included, and then the notes.
 func (h *history) list() []byte {
-	have := map[string]bool{}
-	var states []state
+	known := map[string]bool{emptySHA256: true}
+	var states []configState
 	for _, v := range h.versions {
-		have[v.sum] = true
-		s := state{Time: v.Time, From: v.from, Origin: v.Origin, Path: v.Name, SHA256: v.sum, Bytes: len(v.Data)}
+		known[v.sum] = true
+		s := configState{Time: v.Time, From: v.from, Origin: v.Origin, Path: v.Name, SHA256: v.sum, Bytes: len(v.Data)}
 		s.explain(v.journal)
 		states = append(states, s)
 	}
 	for i := range h.journal {
-		if j := &h.journal[i]; !have[j.Next] {
-			s := state{Time: j.at, From: "journal", Origin: "journal, no copy", SHA256: j.Next}
+		if j := &h.journal[i]; !known[j.Next] {
+			s := configState{Time: j.at, From: "journal", Origin: "journal, no copy", SHA256: j.Next}
 			s.explain(j)
 			states = append(states, s)
 		}
 	}
-	slices.SortStableFunc(states, func(a, b state) int { return a.Time.Compare(b.Time) })
+	for _, j := range h.journal {
+		known[j.Next] = true
+	}
+	for _, j := range h.journal {
+		if j.Previous != "" && !known[j.Previous] {
+			known[j.Previous] = true
+			states = append(states, configState{Time: j.at.Add(-time.Millisecond), From: "journal, as what was there before",
+				Origin: "written past the journal, no copy", SHA256: j.Previous})
+		}
+	}
+	slices.SortStableFunc(states, func(a, b configState) int { return a.Time.Compare(b.Time) })
 	var out bytes.Buffer
 	for _, s := range states {
 		h.line(&out, s)
@@ -376,7 +386,10 @@ func (h *history) list() []byte {
 	return out.Bytes()
 }
 
-func (s *state) explain(j *journaled) {
+// emptySHA256 is the digest of nothing, which the journal has for a file that did not exist.
+const emptySHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+func (s *configState) explain(j *journaled) {
 	if j != nil {
 		s.Event, s.Changed, s.Argv = j.Event, j.Changed, j.Argv
 	}

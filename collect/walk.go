@@ -77,10 +77,15 @@ func newCollector(ctx context.Context, root *host.Root, installs []*openclaw.Ins
 // prepare finds out where the targets lie and which of them takes what.
 func (c *collector) prepare() {
 	c.targets = c.places.targets()
-	for i, t := range c.targets {
+	for _, t := range c.targets {
 		c.resolve(t)
 		if t.Place == AtState && t.Path == "" {
 			c.states = append(c.states, t.path)
+		}
+	}
+	for i, t := range c.targets {
+		if t.refused == "" && t.foreign {
+			t.refused = c.private(t.path)
 		}
 		if t.refused != "" || t.glob != "" {
 			continue
@@ -90,24 +95,17 @@ func (c *collector) prepare() {
 		}
 		c.scope[t.path] = c.scope[t.path] || !t.Listing && c.o.Profile.takes(t.Rank)
 	}
-	c.keepPrivate()
 }
 
-// keepPrivate keeps a config or a link from turning the collection on what the catalog only lists.
-func (c *collector) keepPrivate() {
-	var private []*target
+// private says why a path is only listed, "" if it is not. It keeps a config or a link, which the agent can write,
+// from turning the collection on such a path.
+func (c *collector) private(p string) string {
 	for _, t := range c.targets {
-		if t.Listing {
-			private = append(private, t)
+		if t.Listing && t.glob == "" && !t.foreign && within(p, t.path) {
+			return t.Why
 		}
 	}
-	for _, t := range c.targets {
-		for _, p := range private {
-			if t.foreign && within(t.path, p.path) {
-				t.listing = p.Why
-			}
-		}
-	}
+	return ""
 }
 
 // take takes one target. An error means that the bundle cannot be written.
@@ -166,13 +164,8 @@ func (c *collector) matched(name string, t *target) error {
 	if real != name {
 		u := *t
 		u.path, u.glob, u.foreign = real, "", true
-		if c.judge(&u); u.refused != "" || c.owner[real] > c.current {
-			return nil
-		}
-		for _, p := range c.targets {
-			if p.Listing && within(real, p.path) {
-				v.listing = p.Why
-			}
+		if c.judge(&u); u.refused != "" || c.private(real) != "" || !c.isRegular(real) {
+			return nil // the link is there, and says where it leads
 		}
 	}
 	return c.visit(real, v)

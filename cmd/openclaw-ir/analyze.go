@@ -77,6 +77,10 @@ func runAnalyze(c *cli.Context, e env) error {
 	if err != nil {
 		return err
 	}
+	grep := grepOptions(c, pattern)
+	if err := grep.Check(); err != nil {
+		return usageError("use -F for plain text", "%v", err)
+	}
 	progress := e.console.Progress(console.Bytes)
 	progress.Start("reading transcripts", 0)
 	o.Read = progress.Add
@@ -95,7 +99,7 @@ func runAnalyze(c *cli.Context, e env) error {
 	for _, g := range gaps {
 		report.Coverage.Gaps = append(report.Coverage.Gaps, g)
 	}
-	if err := printTimeline(c, e, report, renderer, grepOptions(c, pattern)); err != nil {
+	if err := printTimeline(c, e, report, renderer, grep); err != nil {
 		return err
 	}
 	return sayCoverage(e, renderer, &report.Coverage)
@@ -212,7 +216,7 @@ type eventWriter interface {
 func printTimeline(c *cli.Context, e env, report *analyze.Report, r *analyze.Renderer, g analyze.Grep) error {
 	hits, err := g.Select(report.Events(), r.Line)
 	if err != nil {
-		return usageError("use -F for plain text", "%v", err)
+		return err
 	}
 	w, err := newEventWriter(c, e, r, report)
 	if err != nil {

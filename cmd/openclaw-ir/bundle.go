@@ -334,10 +334,14 @@ func sayExtracted(c *cli.Context, e env, dir string, r *collect.ExtractReport) e
 			fmt.Fprintf(e.console.Out(), "%d links that could lead out were written as NAME.symlink, a text file with the target\n", r.Notes)
 		}
 	}
+	lost := r.Dropped > 0
 	for _, p := range r.Problems {
-		e.console.Warningf("%s: %q: %s", p.Kind, p.Path, p.Detail)
+		if p.Kind != "link" { // written as a text file, and counted above
+			lost = true
+			e.console.Warningf("%s: %q: %s", p.Kind, p.Path, p.Detail)
+		}
 	}
-	if len(r.Problems) > 0 {
+	if lost {
 		return errPartial
 	}
 	return nil

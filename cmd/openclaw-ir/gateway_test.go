@@ -57,7 +57,7 @@ func testGateway(t *testing.T, tool string, r release) {
 	key, recipient := newKey(t)
 	bundle := filepath.Join(t.TempDir(), "bundle.tar.zst.age")
 	start := time.Now()
-	runTool(t, tool, []int{0, 3}, "collect", "-r", recipient, "-o", bundle, "--state-dir", g.state(), "--case-dir", filepath.Join(t.TempDir(), "case"))
+	runTool(t, exec.Command(tool, "collect", "-r", recipient, "-o", bundle, "--state-dir", g.state(), "--case-dir", filepath.Join(t.TempDir(), "cases")))
 	t.Logf("collected in %v", time.Since(start).Round(time.Millisecond))
 
 	select {
@@ -71,7 +71,7 @@ func testGateway(t *testing.T, tool string, r release) {
 	}
 
 	opened := openWithStockTools(t, bundle, key)
-	runTool(t, tool, []int{0, 3}, "collect", "verify", bundle, "-i", key)
+	run(t, exec.Command(tool, "collect", "verify", bundle, "-i", key))
 
 	want := recordedCalls(t, r, filepath.Join(opened, "[root]", g.state()))
 	asked := scriptedCommands(t, "work", "attack")
@@ -86,7 +86,7 @@ func testGateway(t *testing.T, tool string, r release) {
 	if diff := cmp.Diff(ids(want), ids(all)); diff != "" {
 		t.Errorf("tool calls differ from what stock tools read (-stock +analyze):\n%s", diff)
 	}
-	if diff := cmp.Diff(all, analyzed(t, tool, opened, "--kind", "exec,write,edit,read,tool")); diff != "" {
+	if diff := cmp.Diff(all, analyzed(t, tool, opened, "--state-dir", g.state(), "--kind", "exec,write,edit,read,tool")); diff != "" {
 		t.Errorf("the opened directory tells another story than the bundle (-bundle +directory):\n%s", diff)
 	}
 	for _, name := range []string{g.state() + "/openclaw.json", g.log(), g.state() + "/workspace/HEARTBEAT.md"} {
@@ -114,20 +114,7 @@ func recordedCalls(t *testing.T, r release, state string) []toolCall {
 	if r == newest {
 		records = databaseRecords(t, filepath.Join(state, "agents/main/agent/openclaw-agent.sqlite"))
 	} else {
-		files, err := filepath.Glob(filepath.Join(state, "agents/main/sessions/*.jsonl"))
-		if err != nil || len(files) == 0 {
-			t.Fatalf("no transcripts: %v", err)
-		}
-		for _, name := range files {
-			if strings.Contains(name, ".trajectory.") {
-				continue
-			}
-			data, err := os.ReadFile(name)
-			if err != nil {
-				t.Fatal(err)
-			}
-			records = append(records, data...)
-		}
+		records = fileRecords(t, filepath.Join(state, "agents/main/sessions"))
 	}
 	cmd := exec.Command("jq", "-c", callFilter)
 	cmd.Stdin = bytes.NewReader(records)
@@ -137,6 +124,27 @@ func recordedCalls(t *testing.T, r release, state string) []toolCall {
 		t.Fatal("stock tools find no tool calls")
 	}
 	return calls
+}
+
+// fileRecords returns the transcripts in a directory of sessions, a record a line.
+func fileRecords(t *testing.T, dir string) []byte {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var records []byte
+	for _, e := range entries {
+		if !strings.HasSuffix(e.Name(), ".jsonl") || strings.HasSuffix(e.Name(), ".trajectory.jsonl") {
+			continue
+		}
+		data, err := os.ReadFile(filepath.Join(dir, e.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		records = append(records, data...)
+	}
+	return records
 }
 
 // databaseRecords returns the transcript in a copy of an agent's database and its WAL, a record a line.
@@ -180,7 +188,7 @@ func databaseRecords(t *testing.T, db string) []byte {
 // analyzed returns the tool calls that analyze lists for a source, in its order.
 func analyzed(t *testing.T, tool, source string, args ...string) []toolCall {
 	t.Helper()
-	return toolCalls(t, runTool(t, tool, []int{0, 3}, append([]string{"analyze", source, "--format", "jsonl"}, args...)...))
+	return toolCalls(t, runTool(t, exec.Command(tool, append([]string{"analyze", source, "--format", "jsonl"}, args...)...)))
 }
 
 // toolCalls returns the tool calls in events as analyze prints them in JSON lines.
@@ -520,32 +528,42 @@ func buildTool(t *testing.T) string {
 	return tool
 }
 
-// runTool runs the tool and returns its standard output; its exit code must be one of codes.
-func runTool(t *testing.T, tool string, codes []int, args ...string) []byte {
+// runTool runs the tool and returns its standard output. It may have done its work in part, as on any living
+// host, but must not show a secret.
+func runTool(t *testing.T, cmd *exec.Cmd) []byte {
 	t.Helper()
-	return runCodes(t, exec.Command(tool, args...), codes)
+	stdout, stderr := runCodes(t, cmd, 0, 3)
+	for _, secret := range []string{gatewayToken, modelKey} {
+		if bytes.Contains(stdout, []byte(secret)) || bytes.Contains(stderr, []byte(secret)) {
+			t.Errorf("%q shows the secret %q", cmd.Args, secret)
+		}
+	}
+	return stdout
 }
 
+// run runs a program that must succeed and returns its standard output.
 func run(t *testing.T, cmd *exec.Cmd) []byte {
 	t.Helper()
-	return runCodes(t, cmd, []int{0})
+	stdout, _ := runCodes(t, cmd, 0)
+	return stdout
 }
 
-func runCodes(t *testing.T, cmd *exec.Cmd, codes []int) []byte {
+func runCodes(t *testing.T, cmd *exec.Cmd, codes ...int) (stdout, stderr []byte) {
 	t.Helper()
-	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
 	err := cmd.Run()
 	if cmd.ProcessState == nil || !slices.Contains(codes, cmd.ProcessState.ExitCode()) {
-		t.Fatalf("%q: %v\n%s%s", cmd.Args, err, &stderr, clip(stdout.Bytes()))
+		t.Fatalf("%q: %v\n%s%s", cmd.Args, err, tail(errs.Bytes()), tail(out.Bytes()))
 	}
-	if cmd.ProcessState.ExitCode() != 0 {
-		t.Logf("%q: %v\n%s", cmd.Args[:2], err, &stderr)
+	if err != nil {
+		t.Logf("%q: %v\n%s", cmd.Args, err, tail(errs.Bytes()))
 	}
-	return stdout.Bytes()
+	return out.Bytes(), errs.Bytes()
 }
 
-func clip(b []byte) []byte { return b[:min(len(b), 4096)] }
+// tail is the end of an output, enough to tell what went wrong.
+func tail(b []byte) []byte { return b[max(0, len(b)-2000):] }
 
 func decodeLines[T any](t *testing.T, lines []byte, use func(T)) {
 	t.Helper()

@@ -42,11 +42,11 @@ func TestHost(t *testing.T) {
 	h.write(t, "root/recipients.txt", recipient+"\n", 0o600)
 	const bundle = "/root/bundle.tar.zst.age"
 	start := time.Now()
-	runCodes(t, h.command("/usr/local/bin/openclaw-ir", "collect", "-R", "/root/recipients.txt", "-o", bundle), []int{0, 3})
+	runTool(t, h.command("/usr/local/bin/openclaw-ir", "collect", "-R", "/root/recipients.txt", "-o", bundle))
 	t.Logf("collected in %v", time.Since(start).Round(time.Millisecond))
 
 	t.Run("live", func(t *testing.T) {
-		out := runCodes(t, h.command("/usr/local/bin/openclaw-ir", "analyze", "--kind", "exec", "--format", "jsonl"), []int{0, 3})
+		out := runTool(t, h.command("/usr/local/bin/openclaw-ir", "analyze", "--kind", "exec", "--format", "jsonl"))
 		if diff := cmp.Diff(scriptedCommands(t, "attack"), commands(toolCalls(t, out))); diff != "" {
 			t.Errorf("analyze inside the host lists other commands (-asked +listed):\n%s", diff)
 		}
@@ -60,7 +60,7 @@ func TestHost(t *testing.T) {
 
 // checkHostBundle looks in the bundle for what an investigator of this host would ask for.
 func checkHostBundle(t *testing.T, tool, bundle, key string) {
-	runTool(t, tool, []int{0, 3}, "collect", "verify", bundle, "-i", key)
+	run(t, exec.Command(tool, "collect", "verify", bundle, "-i", key))
 	dir := openWithStockTools(t, bundle, key)
 	for name, want := range map[string]string{
 		"live/processes.jsonl":        "openclaw/dist/index.js", // the gateway's command line under systemd

@@ -103,7 +103,7 @@ func newApp(e env) *cli.App {
 
 func suggestion(commands []*cli.Command, name string) string {
 	if s := cli.SuggestCommand(commands, name); s != "" {
-		return fmt.Sprintf("; did you mean %q?", s)
+		return "; d" + strings.TrimPrefix(s, "D") // Did you mean "collect"?
 	}
 	return ""
 }

@@ -387,17 +387,27 @@ const (
 	highs = 0x8080808080808080
 )
 
-// special finds the first byte at or after i that ends or breaks a run of plain string bytes: a quote, a
-// backslash or a control character. It looks at eight bytes at a time.
+// breaks marks, with the high bit of each byte, the bytes of eight that end or break a run of plain string bytes: a
+// quote, a backslash or a control character. The lowest mark is exact; those above it may be false.
+func breaks(w uint64) uint64 {
+	quote := w ^ (ones * '"')
+	slash := w ^ (ones * '\\')
+	return ((w-ones*0x20)&^w | (quote-ones)&^quote | (slash-ones)&^slash) & highs
+}
+
+// special finds the first byte at or after i that ends or breaks a run of plain string bytes, looking at 16 bytes
+// at a time.
 func special(b []byte, i int) int {
-	for ; i+8 <= len(b); i += 8 {
-		w := binary.LittleEndian.Uint64(b[i:])
-		quote := w ^ (ones * '"')
-		slash := w ^ (ones * '\\')
-		hit := ((w - ones*0x20) &^ w) | ((quote - ones) &^ quote) | ((slash - ones) &^ slash)
-		if hit &= highs; hit != 0 {
-			return i + bits.TrailingZeros64(hit)/8
+	for ; i+16 <= len(b); i += 16 {
+		low := breaks(binary.LittleEndian.Uint64(b[i:]))
+		high := breaks(binary.LittleEndian.Uint64(b[i+8:]))
+		if low|high == 0 {
+			continue
 		}
+		if low != 0 {
+			return i + bits.TrailingZeros64(low)/8
+		}
+		return i + 8 + bits.TrailingZeros64(high)/8
 	}
 	for ; i < len(b); i++ {
 		if c := b[i]; c == '"' || c == '\\' || c < 0x20 {

@@ -1,6 +1,8 @@
 package openclaw
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -37,6 +39,7 @@ type Batch struct {
 	Line    int64  // number of the first line of Text
 	Records []Record
 	Gaps    []Gap // what could not be read here; it comes in a batch of its own
+	Passed  int64 // bytes of one line that was too long to keep; Gaps says so too
 	buffers *jsonl.Buffers
 }
 
@@ -116,10 +119,17 @@ func (r *recordReader) unpack(packed io.Reader, session string) {
 		return
 	}
 	defer d.Close()
-	r.lines(d, session)
+	limit := &io.LimitedReader{R: d, N: maxUnpacked}
+	r.lines(limit, session)
+	if limit.N == 0 {
+		r.gap(fmt.Sprintf("unpacks to more than %d GiB; the rest was not read", int64(maxUnpacked>>30)), 0)
+	}
 }
 
 func (r *recordReader) lines(text io.Reader, session string) {
+	if r.source.Form == FormReadCache || r.source.Form == FormCold {
+		text, session = headSession(text, session)
+	}
 	lines := jsonl.NewLines(text, &r.buffers)
 	for {
 		c, err := lines.Next()
@@ -130,11 +140,24 @@ func (r *recordReader) lines(text io.Reader, session string) {
 			r.gap(err.Error(), 0)
 			return
 		case c.TooLong > 0:
-			r.gap(fmt.Sprintf("line %d is longer than %d MiB; not parsed", c.Line, jsonl.MaxLine>>20), c.TooLong)
+			what := fmt.Sprintf("line %d is longer than %d MiB; not parsed", c.Line, jsonl.MaxLine>>20)
+			r.hand(Batch{Passed: c.TooLong, Gaps: []Gap{{Path: r.source.Path, What: what, Bytes: c.TooLong}}})
 		case !r.hand(Batch{Session: session, Text: c.Text, Line: c.Line, buffers: &r.buffers}):
 			return
 		}
 	}
+}
+
+// headSession takes the session's id from a transcript's first line, {"type":"session","id":"…"}, where the file's
+// name does not bear it. Without one it stays as it is.
+func headSession(text io.Reader, session string) (io.Reader, string) {
+	b := bufio.NewReader(text)
+	head, _ := b.Peek(b.Size())
+	line, _, _ := bytes.Cut(head, []byte{'\n'})
+	if m := flatten(line, 1); m["type"] == "session" && m["id"] != "" {
+		session = m["id"]
+	}
+	return b, session
 }
 
 func (r *recordReader) database(read func(*recordReader, *Database) error) {
@@ -148,7 +171,7 @@ func (r *recordReader) transcriptRows(d *Database) error {
 	if !d.Has(t, "session_id", "seq", "event_json") {
 		return nil
 	}
-	return r.rows(d, fmt.Sprintf("SELECT session_id, seq, event_json, %s, %s FROM %s ORDER BY session_id, seq",
+	return r.rows(d, fmt.Sprintf("SELECT session_id, seq, event_json, %s, %s FROM %s NOT INDEXED",
 		d.Column(t, "event_zstd", "NULL"), d.Column(t, "event_utf8_bytes", "NULL"), t))
 }
 
@@ -156,10 +179,11 @@ func (r *recordReader) trajectoryRows(d *Database) error {
 	if !d.Has("trajectory_runtime_events", "session_id", "seq", "event_json") {
 		return nil
 	}
-	return r.rows(d, "SELECT session_id, seq, event_json, NULL, NULL FROM trajectory_runtime_events ORDER BY session_id, seq")
+	return r.rows(d, "SELECT session_id, seq, event_json, NULL, NULL FROM trajectory_runtime_events NOT INDEXED")
 }
 
-// rows hands on the rows of a query of session, number, text, zstd frame and length.
+// rows hands on the rows of a query of session, number, text, zstd frame and length. Such a query walks the table
+// itself: an index could have been changed to hide rows, and the order of insertion is that of the events.
 func (r *recordReader) rows(d *Database, query string) error {
 	var b Batch
 	size := 0
@@ -174,13 +198,16 @@ func (r *recordReader) rows(d *Database, query string) error {
 			return err
 		}
 		rec := Record{Session: string(row.Text(0)), Line: row.Int(1), Size: row.Int(4)}
-		if rec.Zstd = row.Null(2) && !row.Null(3); rec.Zstd {
-			rec.Data = append([]byte(nil), row.Text(3)...)
-		} else {
-			rec.Data = append([]byte(nil), row.Text(2)...)
+		// OpenClaw fills one of the two; who filled both must not hide one behind the other.
+		if !row.Null(2) || row.Null(3) {
+			rec.Data = bytes.Clone(row.Text(2))
+			b.Records, size = append(b.Records, rec), size+len(rec.Data)
 		}
-		b.Records = append(b.Records, rec)
-		if size += len(rec.Data); size >= batchBytes && !flush() {
+		if !row.Null(3) {
+			rec.Data, rec.Zstd = bytes.Clone(row.Text(3)), true
+			b.Records, size = append(b.Records, rec), size+len(rec.Data)
+		}
+		if size >= batchBytes && !flush() {
 			return nil
 		}
 	}

@@ -49,10 +49,10 @@ func unitsIn(fsys fs.FS, dir, user string) (found []Unit, gaps []Gap) {
 		return nil, readGap(dir, err)
 	}
 	for _, e := range entries {
-		if !slices.Contains([]string{".service", ".container", ".plist"}, path.Ext(e.Name())) {
+		file := path.Join(dir, e.Name())
+		if !slices.Contains([]string{".service", ".container", ".plist"}, path.Ext(e.Name())) || isMaskedUnit(fsys, file, e) {
 			continue
 		}
-		file := path.Join(dir, e.Name())
 		text, gap := readSmall(fsys, file)
 		gaps = append(gaps, gap...)
 		if !ours.MatchString(e.Name()) && !ours.Match(text) {
@@ -68,6 +68,15 @@ func unitsIn(fsys fs.FS, dir, user string) (found []Unit, gaps []Gap) {
 		found = append(found, u)
 	}
 	return found, gaps
+}
+
+// isMaskedUnit reports a unit that systemctl mask made: a link to /dev/null.
+func isMaskedUnit(fsys fs.FS, file string, e fs.DirEntry) bool {
+	if e.Type()&fs.ModeSymlink == 0 {
+		return false
+	}
+	target, err := fs.ReadLink(fsys, fsName(file))
+	return err == nil && target == "/dev/null"
 }
 
 func dropIns(fsys fs.FS, dir string) (files []string) {

@@ -128,6 +128,20 @@ func TestEndlessTree(t *testing.T) {
 	}
 }
 
+// TestGreatPageCount: what is claimed costs nothing.
+func TestGreatPageCount(t *testing.T) {
+	t.Parallel()
+	f := build(t, rollbackStart+"snap\n")
+	binary.BigEndian.PutUint32(f.db[28:], 0xffffffff)
+	d := f.open(t, Options{})
+	if got, err := rows(d, "SELECT count(*) FROM t"); err != nil || got[0] != "300" {
+		t.Errorf("%q, %v", got, err)
+	}
+	if problems, err := d.Check(soon(t)); err != nil || len(problems) != 1 {
+		t.Errorf("%q, %v", problems, err)
+	}
+}
+
 // TestOutOfMemory: a query that needs more than a database may use ends, and so does the use of this DB.
 func TestOutOfMemory(t *testing.T) {
 	t.Parallel()

@@ -245,7 +245,11 @@ func (d *DB) Tables(ctx context.Context) (map[string][]string, error) {
 
 // Check runs SQLite's quick check and returns what it finds amiss; nothing if all is well.
 // It leaves out what would run code of the schema: constraints, and tables that have computed columns.
+// Of a database cut short it says only that.
 func (d *DB) Check(ctx context.Context) ([]string, error) {
+	if v := d.view; v.pages > v.held {
+		return []string{fmt.Sprintf("the header claims %d pages, and %d are there", v.pages, v.held)}, nil
+	}
 	var found []string
 	collect := func(sql string) error {
 		return d.query(ctx, sql, nil, func(r *Row) bool {

@@ -419,6 +419,9 @@ func TestTruncated(t *testing.T) {
 		if n > 0 && err != nil && !strings.Contains(err.Error(), "missing or cut short") {
 			t.Errorf("%d bytes: %v", n, err)
 		}
+		if problems, err := d.Check(context.Background()); n > 0 && problems == nil && err == nil {
+			t.Errorf("%d bytes: the check found nothing", n)
+		}
 		most = max(most, len(got))
 		d.Close()
 	}
