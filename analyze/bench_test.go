@@ -2,6 +2,7 @@ package analyze
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -13,6 +14,8 @@ import (
 	"time"
 
 	"github.com/clawbook/openclaw-ir/internal/host"
+	"github.com/klauspost/compress/zstd"
+	"github.com/ncruces/go-sqlite3"
 )
 
 // corpus writes about size bytes of transcripts as a 2026.3 gateway would, into sessions of one agent: a prompt,
@@ -153,6 +156,95 @@ func BenchmarkTimeline(b *testing.B) {
 	b.ReportMetric(ours.Seconds()/float64(b.N), "s/ours")
 	b.ReportMetric(theirs.Seconds()/float64(b.N), "s/rg+jq")
 	b.ReportMetric(theirs.Seconds()/ours.Seconds(), "x-faster")
+}
+
+// BenchmarkTimelineSQLite reads the same events out of an agent database, the rows of 1 KiB and more as zstd frames as
+// OpenClaw stores them, and reports how many times as long that takes as reading them as JSONL in the same run.
+func BenchmarkTimelineSQLite(b *testing.B) {
+	files, database := b.TempDir(), b.TempDir()
+	home := filepath.Join(files, "home", "claw")
+	corpus(b, home, benchSize(b))
+	intoSQLite(b, filepath.Join(home, ".openclaw", "agents", "main", "sessions"), filepath.Join(database, "home", "claw", ".openclaw"))
+	var took [2]time.Duration
+	var events [2]int64
+	for b.Loop() {
+		for i, root := range []string{files, database} {
+			fsys, err := host.OpenRoot(root)
+			if err != nil {
+				b.Fatal(err)
+			}
+			began := time.Now()
+			r, err := Timeline(context.Background(), fsys, Options{})
+			if err != nil || !r.Coverage.Complete() {
+				b.Fatal(err, r.Coverage.Gaps)
+			}
+			took[i] += time.Since(began)
+			events[i] = r.Coverage.Events
+			fsys.Close()
+		}
+	}
+	if events[0] != events[1] {
+		b.Fatalf("%d events in the files, %d in the database", events[0], events[1])
+	}
+	b.ReportMetric(took[0].Seconds()/float64(b.N), "s/jsonl")
+	b.ReportMetric(took[1].Seconds()/float64(b.N), "s/sqlite")
+	b.ReportMetric(took[1].Seconds()/took[0].Seconds(), "x-jsonl")
+}
+
+// intoSQLite moves the transcripts of a directory into an agent database of schema 23.
+func intoSQLite(b *testing.B, sessions, state string) {
+	dir := filepath.Join(state, "agents", "main", "agent")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		b.Fatal(err)
+	}
+	db, err := sqlite3.Open(filepath.Join(dir, "openclaw-agent.sqlite"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer db.Close()
+	const schema = `PRAGMA user_version=23; PRAGMA synchronous=OFF; PRAGMA journal_mode=OFF;
+		CREATE TABLE transcript_events (session_id TEXT NOT NULL, seq INTEGER NOT NULL, event_json TEXT, created_at INTEGER NOT NULL,
+		event_zstd BLOB, event_utf8_bytes INTEGER, navigation_json TEXT, PRIMARY KEY (session_id, seq)) STRICT; BEGIN`
+	if err := db.Exec(schema); err != nil {
+		b.Fatal(err)
+	}
+	insert, _, err := db.Prepare("INSERT INTO transcript_events VALUES (?,?,?,0,?,?,NULL)")
+	if err != nil {
+		b.Fatal(err)
+	}
+	enc, err := zstd.NewWriter(nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	names, _ := filepath.Glob(filepath.Join(sessions, "*.jsonl"))
+	for _, name := range names {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			b.Fatal(err)
+		}
+		seq := int64(0)
+		for line := range bytes.Lines(text) {
+			line = bytes.TrimSpace(line)
+			insert.BindText(1, strings.TrimSuffix(filepath.Base(name), ".jsonl"))
+			insert.BindInt64(2, seq)
+			insert.BindNull(3)
+			insert.BindNull(4)
+			if len(line) >= 1024 {
+				insert.BindBlob(4, enc.EncodeAll(line, nil))
+			} else {
+				insert.BindText(3, string(line))
+			}
+			insert.BindInt64(5, int64(len(line)))
+			if err := insert.Exec(); err != nil {
+				b.Fatal(err)
+			}
+			seq++
+		}
+	}
+	insert.Close()
+	if err := db.Exec("COMMIT"); err != nil {
+		b.Fatal(err)
+	}
 }
 
 // grepAndJQ runs the pipe of the published runbooks; 0 where its programs are absent.

@@ -1,10 +1,6 @@
 package analyze
 
-import (
-	"slices"
-
-	"github.com/clawbook/openclaw-ir/internal/openclaw"
-)
+import "github.com/clawbook/openclaw-ir/internal/openclaw"
 
 // maxUnparsedGaps is how many unparsable records of one source are told one by one; the rest are counted.
 const maxUnparsedGaps = 20
@@ -36,6 +32,8 @@ type Coverage struct {
 	Shown         int64            `json:"shown"`
 	Gaps          []openclaw.Gap   `json:"gaps"`
 	Notes         []string         `json:"notes,omitempty"`
+
+	told map[openclaw.Gap]bool // Gaps, so that none comes twice
 }
 
 // Files returns how many distinct files and databases were found, read and not readable.
@@ -56,8 +54,12 @@ func (c *Coverage) Files() (found, read, unreadable int) {
 func (c *Coverage) Complete() bool { return len(c.Gaps) == 0 && c.Unparsed == 0 }
 
 func (c *Coverage) gap(g ...openclaw.Gap) {
+	if c.told == nil {
+		c.told = map[openclaw.Gap]bool{}
+	}
 	for _, v := range g {
-		if !slices.Contains(c.Gaps, v) {
+		if !c.told[v] {
+			c.told[v] = true
 			c.Gaps = append(c.Gaps, v)
 		}
 	}

@@ -89,7 +89,7 @@ type decoder struct {
 }
 
 func newDecoder(seed maphash.Seed, want map[Kind]bool, digest bool) (*decoder, error) {
-	z, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(jsonl.MaxLine))
+	z, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(jsonl.MaxLine+arenaBytes))
 	if err != nil {
 		return nil, fmt.Errorf("preparing zstd: %w", err)
 	}
@@ -116,13 +116,22 @@ func (d *decoder) intern(raw []byte) string {
 
 func (d *decoder) word() string { return d.intern(d.p.RawText()) }
 
-// unpack returns a row's JSON text.
-func (d *decoder) unpack(frame []byte) ([]byte, error) {
-	text, err := d.zstd.DecodeAll(frame, nil)
+// arenaBytes is how much of an arena is filled before the next is begun: what is in it counts towards the limit that
+// guards against a bomb.
+const arenaBytes = 4 << 20
+
+// unpack appends a row's JSON text to the arena and returns it.
+func (d *decoder) unpack(frame []byte, arena *[]byte) ([]byte, error) {
+	if len(*arena) > arenaBytes {
+		*arena = nil
+	}
+	start := len(*arena)
+	text, err := d.zstd.DecodeAll(frame, *arena)
 	if err != nil {
 		return nil, fmt.Errorf("unpacking: %w", err)
 	}
-	return text, nil
+	*arena = text
+	return text[start:], nil
 }
 
 var errNotObject = errors.New("not a JSON object")

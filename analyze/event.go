@@ -7,7 +7,7 @@
 package analyze
 
 import (
-	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/clawbook/openclaw-ir/internal/openclaw"
@@ -144,9 +144,9 @@ func (e *Event) ID() string {
 	if len(session) > 8 {
 		session = session[:8]
 	}
-	id := fmt.Sprintf("%s.%d", session, e.Line)
+	id := session + "." + strconv.FormatInt(e.Line, 10)
 	if e.Call > 0 {
-		id += fmt.Sprintf("/%d", e.Call+1)
+		id += "/" + strconv.Itoa(e.Call+1)
 	}
 	return id
 }

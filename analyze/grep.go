@@ -39,8 +39,8 @@ func (g *Grep) compile() (*regexp.Regexp, error) {
 	if g.Fixed {
 		pattern = regexp.QuoteMeta(pattern)
 	}
-	if g.Words {
-		pattern = `\b(?:` + pattern + `)\b`
+	if _, err := regexp.Compile(pattern); err == nil && g.Words {
+		pattern = `(?:^|[^\pL\pN_])(?:` + pattern + `)(?:[^\pL\pN_]|$)` // not \b: the match itself may begin with another character
 	}
 	if g.IgnoreCase {
 		pattern = `(?i)` + pattern
@@ -84,7 +84,10 @@ type window struct {
 }
 
 func (w *window) take(h Hit, match bool, yield func(Hit, error) bool) bool {
+	done := w.g.Max > 0 && w.matches >= w.g.Max
 	switch {
+	case done && (match || w.after == 0): // a further match ends the context after the last, as in grep
+		return false
 	case match:
 		for _, b := range w.before {
 			if !w.show(b, true, yield) {
@@ -95,8 +98,6 @@ func (w *window) take(h Hit, match bool, yield func(Hit, error) bool) bool {
 		w.after = w.g.After
 		w.matches++
 		return w.show(h, false, yield) && (w.g.Max == 0 || w.matches < w.g.Max || w.after > 0)
-	case w.g.Max > 0 && w.matches >= w.g.Max && w.after == 0:
-		return false
 	case w.after > 0:
 		w.after--
 		return w.show(h, true, yield)

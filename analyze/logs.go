@@ -15,10 +15,15 @@ import (
 // Each line is counted in the coverage; OpenClaw's own format is FACTS 7.
 func (r *Report) logs(ctx context.Context, fsys fs.FS, in *openclaw.Installation, o *Options, keep func(*Event)) {
 	sources, gaps := in.Logs(fsys)
+	sources = r.unread(sources)
 	r.Coverage.gap(gaps...)
 	rows := r.cover(sources)
+	var last int64
 	openclaw.ReadSources(ctx, fsys, sources, func(b openclaw.Batch) bool {
 		row := rows[b.Source]
+		if b.Line == 1 {
+			last = 0
+		}
 		for _, g := range b.Gaps {
 			row.Unreadable = row.Unreadable || b.Passed == 0
 			r.Coverage.gap(g)
@@ -26,14 +31,20 @@ func (r *Report) logs(ctx context.Context, fsys fs.FS, in *openclaw.Installation
 		row.pass(b.Passed)
 		line := b.Line
 		for text := range bytes.Lines(b.Text) {
-			row.Records++
 			row.Bytes += int64(len(text))
-			if len(bytes.TrimSpace(text)) > 0 {
+			if text = bytes.TrimSpace(text); len(text) > 0 {
+				row.Records++
 				e, err := logEvent(b.Source, text, line)
 				switch {
 				case err != nil:
 					r.unparsedLog(row, b.Source, line, int64(len(text)), err)
-				case e != nil:
+				case e.NoTime:
+					e.Time = last
+				}
+				if err == nil {
+					last = e.Time
+				}
+				if err == nil && warns(e.Target) {
 					keep(e)
 				}
 			}
@@ -53,13 +64,19 @@ func (r *Report) unparsedLog(row *SourceCoverage, src *openclaw.Source, line, si
 	}
 }
 
-// logEvent reads one line; nil for a line below WARN.
+// warns reports the levels that are shown.
+func warns(level string) bool { return level == "warn" || level == "error" || level == "fatal" }
+
+// logEvent reads one line of any level.
 func logEvent(src *openclaw.Source, text []byte, line int64) (*Event, error) {
 	var p jsonl.Parser
 	p.Reset(text)
 	e := &Event{Kind: KindLog, Source: src, Line: line, Asker: &Asker{Kind: "gateway"}, Session: "log", Result: Result{Status: StatusOK}}
 	level, subsystem, message := "", "", ""
 	var parts []string
+	if p.Kind() != '{' {
+		return nil, errNotObject
+	}
 	for ok := p.Object(); ok; {
 		name, more := p.NextMember()
 		if !more {
@@ -94,9 +111,6 @@ func logEvent(src *openclaw.Source, text []byte, line int64) (*Event, error) {
 	}
 	if err := p.End(); err != nil {
 		return nil, err
-	}
-	if level != "WARN" && level != "ERROR" && level != "FATAL" {
-		return nil, nil
 	}
 	e.Tool, e.Target = subsystem, strings.ToLower(level)
 	e.What = firstNonEmpty(message, strings.Join(parts, " "))

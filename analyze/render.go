@@ -16,9 +16,18 @@ import (
 
 // A Renderer turns events into lines. It replaces secrets by fingerprints and makes hostile text harmless;
 // nothing of an event may be shown in another way.
+//
+// It is used by one goroutine at a time.
 type Renderer struct {
 	Secrets *secret.Set
+	shown   map[string]string // short texts that come again: agents, askers, tools
 }
+
+// maxShown bounds how many texts a Renderer remembers, and how long they are.
+const (
+	maxShown     = 4096
+	maxShownText = 100
+)
 
 const timeLayout = "2006-01-02T15:04:05.000Z"
 
@@ -32,26 +41,46 @@ func (r *Renderer) redact(s string) string {
 
 func (r *Renderer) show(s string) string { return console.Escape(r.redact(s)) }
 
+// again is show for texts that come again.
+func (r *Renderer) again(s string) string {
+	if len(s) > maxShownText {
+		return r.show(s)
+	}
+	text, known := r.shown[s]
+	if !known {
+		text = r.show(s)
+		if r.shown == nil || len(r.shown) >= maxShown {
+			r.shown = map[string]string{}
+		}
+		r.shown[s] = text
+	}
+	return text
+}
+
 // Line renders an event as one line of text, without a newline:
 //
 //	2026-11-20T10:03:11.204Z  exec   main/telegram:666000222,not-owner#80f0b671.19  curl -s http://… | sh  → 0 1.2s
 func (r *Renderer) Line(e *Event) string {
-	var b strings.Builder
-	b.WriteString(e.When().Format(timeLayout))
+	b := e.When().AppendFormat(make([]byte, 0, 160+len(e.What)), timeLayout)
 	if e.NoTime {
-		b.WriteByte('~')
+		b = append(b, '~')
 	}
-	fmt.Fprintf(&b, "  %-5s  %s/%s#%s  %s", e.Kind, orDash(r.show(e.Agent)), r.show(e.Asker.String()), console.Escape(e.ID()), r.what(e))
+	b = append(append(b, "  "...), e.Kind...)
+	for range 5 - len(e.Kind) {
+		b = append(b, ' ')
+	}
+	b = append(append(b, "  "...), orDash(r.again(e.Agent))...)
+	b = append(append(b, '/'), r.again(e.Asker.String())...)
+	b = append(append(b, '#'), console.Escape(e.ID())...)
+	b = append(append(b, "  "...), r.what(e)...)
 	if result := r.result(e); result != "" {
-		b.WriteString("  → ")
-		b.WriteString(result)
+		b = append(append(b, "  → "...), result...)
 	}
 	if len(e.Marks) > 0 {
-		b.WriteString("  [")
-		b.WriteString(r.show(strings.Join(e.Marks, " ")))
-		b.WriteByte(']')
+		b = append(append(b, "  ["...), r.again(strings.Join(e.Marks, " "))...)
+		b = append(b, ']')
 	}
-	return b.String()
+	return string(b)
 }
 
 func orDash(s string) string {
@@ -80,7 +109,7 @@ func (r *Renderer) what(e *Event) string {
 	case KindMessage:
 		return strings.TrimSpace(r.show(e.Target) + ": " + what)
 	case KindTool, KindResult, KindConfig, KindAutomation, KindApproval, KindPairing, KindSpawn, KindBrowse, KindFetch, KindRead:
-		words := []string{r.show(e.Tool)}
+		words := []string{r.again(e.Tool)}
 		if e.Target != "" && e.Target != e.What {
 			words = append(words, r.show(e.Target))
 		}
@@ -116,10 +145,13 @@ func (r *Renderer) result(e *Event) string {
 		words = append(words, strings.ReplaceAll(console.Duration(time.Duration(res.Millis)*time.Millisecond), " ", ""))
 	}
 	if res.Status == StatusError && res.Exit == nil && res.Error != "" {
-		words = append(words, "("+r.show(firstLine(res.Error))+")")
+		words = append(words, "("+console.Escape(start(firstLine(r.redact(res.Error)), errorShown))+")")
 	}
 	return strings.Join(words, " ")
 }
+
+// errorShown is how much of an error a line shows. Bytes.
+const errorShown = 200
 
 func firstLine(s string) string {
 	line, _, _ := strings.Cut(s, "\n")
@@ -211,7 +243,7 @@ func (c *CSV) Write(e *Event) error {
 	}
 	for i, cell := range cells {
 		cells[i] = console.Escape(cell)
-		if cell != "" && strings.ContainsRune("=+-@\t\r", rune(cell[0])) {
+		if strings.IndexAny(cell, "=+-@\t\r\n＝＋－＠") == 0 {
 			cells[i] = "'" + cells[i]
 		}
 	}
@@ -279,6 +311,9 @@ func (t *Timesketch) Write(e *Event) error {
 		Desc: "OpenClaw " + string(e.Kind), DataType: "openclaw:event:" + string(e.Kind), Kind: e.Kind, EventID: rec.ID, Agent: t.cut(rec.Agent),
 		Session: t.cut(rec.SessionKey), Asker: t.cut(rec.Asker.String()), Owner: rec.Asker.Owner, Tool: t.cut(rec.Tool), Status: rec.Result.Status,
 		Exit: rec.Result.Exit, Source: t.cut(rec.Source), Line: rec.Line, Tag: rec.Marks,
+	}
+	for i, tag := range line.Tag {
+		line.Tag[i] = t.cut(tag)
 	}
 	switch e.Kind {
 	case KindExec:

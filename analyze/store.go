@@ -104,11 +104,10 @@ func (s *store) asker(a *Asker) uint64 {
 }
 
 func (s *store) encode(b []byte, e *Event) []byte {
-	exit := int64(-1 << 40)
+	flags, exit := uint64(0), int64(0)
 	if e.Result.Exit != nil {
-		exit = int64(*e.Result.Exit)
+		flags, exit = 4, int64(*e.Result.Exit)
 	}
-	flags := uint64(0)
 	if e.NoTime {
 		flags |= 1
 	}
@@ -166,8 +165,7 @@ func (s *store) decode(b []byte) *Event {
 	e.Result.Status, e.Result.Signal = Status(s.texts[r.uint()]), s.texts[r.uint()]
 	marks := r.uint()
 	e.Time, e.Line, e.Call, e.Bytes = r.int(), r.int(), int(r.int()), r.int()
-	if exit := r.int(); exit != -1<<40 {
-		code := int(exit)
+	if code := int(r.int()); flags&4 != 0 {
 		e.Result.Exit = &code
 	}
 	e.Result.Millis, e.Result.Size, e.Result.PID = r.int(), r.int(), r.int()

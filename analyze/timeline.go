@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"iter"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -82,6 +83,7 @@ func wanted(kinds []Kind) map[Kind]bool {
 
 func (r *Report) installation(ctx context.Context, fsys fs.FS, in *openclaw.Installation, o *Options) error {
 	sources, gaps := in.Transcripts(fsys)
+	sources = r.unread(sources)
 	sessions, more := in.Sessions(ctx, fsys)
 	r.Coverage.gap(append(gaps, more...)...)
 	keep := func(e *Event) {
@@ -94,13 +96,19 @@ func (r *Report) installation(ctx context.Context, fsys fs.FS, in *openclaw.Inst
 		return err
 	}
 	j.flush()
-	for _, e := range r.ledgers(ctx, fsys, in, j) {
-		keep(e)
-	}
+	r.ledgers(ctx, fsys, in, j, keep)
 	if j.want[KindLog] {
 		r.logs(ctx, fsys, in, o, keep)
 	}
 	return ctx.Err()
+}
+
+// unread leaves out the sources that another installation has brought: those of one account share its logs and the
+// records of other command lines.
+func (r *Report) unread(sources []openclaw.Source) []openclaw.Source {
+	return slices.DeleteFunc(sources, func(s openclaw.Source) bool {
+		return slices.ContainsFunc(r.Coverage.Sources, func(c SourceCoverage) bool { return c.Path == s.Path && c.Form == s.Form.String() })
+	})
 }
 
 // owners are the senders the config calls owners of the agent (commands.ownerAllowFrom).
@@ -123,7 +131,7 @@ type job struct {
 
 // decoded is what became of a batch.
 type decoded struct {
-	items    []item
+	scratch
 	unparsed []openclaw.Gap
 	remarks  []openclaw.Gap
 	records  int64
@@ -138,7 +146,7 @@ func (r *Report) transcripts(ctx context.Context, fsys fs.FS, sources []openclaw
 	workers := runtime.GOMAXPROCS(0)
 	todo, order := make(chan *job, workers), make(chan *job, 2*workers)
 	var running sync.WaitGroup
-	var items itemPool
+	var pool scratchPool
 	seed := maphash.MakeSeed()
 	for range workers {
 		d, err := newDecoder(seed, j.want, o.Digest)
@@ -148,7 +156,7 @@ func (r *Report) transcripts(ctx context.Context, fsys fs.FS, sources []openclaw
 		running.Go(func() {
 			defer d.zstd.Close()
 			for w := range todo {
-				w.done <- d.batch(&w.batch, items.get())
+				w.done <- d.batch(&w.batch, pool.get())
 			}
 		})
 	}
@@ -171,7 +179,7 @@ func (r *Report) transcripts(ctx context.Context, fsys fs.FS, sources []openclaw
 		d := <-w.done
 		r.take(w.batch, d, cover[w.batch.Source], j, o)
 		w.batch.Free()
-		items.put(d.items)
+		pool.put(d.scratch)
 	}
 	running.Wait()
 	return ctx.Err()
@@ -216,25 +224,36 @@ func (r *Report) take(b openclaw.Batch, d decoded, row *SourceCoverage, j *joine
 	}
 }
 
-// An itemPool lets the items of joined batches be used again: without it most of the time goes to the garbage
+// A scratch is what a batch is decoded into.
+type scratch struct {
+	items []item
+	text  []byte // unpacked rows
+}
+
+// A scratchPool lets the scratch of joined batches be used again: without it most of the time goes to the garbage
 // collector.
-type itemPool struct{ pool sync.Pool }
+type scratchPool struct{ pool sync.Pool }
 
-func (p *itemPool) get() []item {
-	if list, ok := p.pool.Get().(*[]item); ok {
-		return (*list)[:0]
+func (p *scratchPool) get() scratch {
+	if s, ok := p.pool.Get().(*scratch); ok {
+		return scratch{s.items[:0], s.text[:0]}
 	}
-	return nil
+	return scratch{}
 }
 
-func (p *itemPool) put(list []item) {
-	clear(list)
-	p.pool.Put(&list)
+// maxScratch keeps one batch of giants from holding its memory for good. Bytes.
+const maxScratch = 16 << 20
+
+func (p *scratchPool) put(s scratch) {
+	clear(s.items)
+	if cap(s.text) <= maxScratch {
+		p.pool.Put(&s)
+	}
 }
 
-// batch decodes the records of a batch into items.
-func (d *decoder) batch(b *openclaw.Batch, items []item) (out decoded) {
-	out.items = items
+// batch decodes the records of a batch.
+func (d *decoder) batch(b *openclaw.Batch, into scratch) (out decoded) {
+	out.scratch = into
 	line := b.Line
 	for text := b.Text; len(text) > 0; line++ {
 		end := bytes.IndexByte(text, '\n') + 1
@@ -253,7 +272,7 @@ func (d *decoder) batch(b *openclaw.Batch, items []item) (out decoded) {
 		data := rec.Data
 		if rec.Zstd {
 			var err error
-			if data, err = d.unpack(rec.Data); err != nil {
+			if data, err = d.unpack(rec.Data, &out.text); err != nil {
 				out.records++
 				out.bytes += int64(len(rec.Data))
 				out.fail(b, rec.Line, int64(len(rec.Data)), err)

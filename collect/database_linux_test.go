@@ -46,6 +46,7 @@ func writeForever(t *testing.T, db, pragmas string) {
 				if err != nil {
 					return
 				}
+				time.Sleep(2 * time.Millisecond) // leave some of the machine to the others
 			}
 		}
 	}()
@@ -57,7 +58,7 @@ func writeForever(t *testing.T, db, pragmas string) {
 	})
 	for range 500 {
 		for _, name := range []string{db, db + "-wal"} {
-			if fi, err := os.Stat(name); err == nil && fi.Size() > 100_000 {
+			if fi, err := os.Stat(name); err == nil && fi.Size() > 30_000 {
 				return
 			}
 		}
@@ -109,7 +110,7 @@ func TestBusyDatabase(t *testing.T) {
 			dir := newHost(t, map[string]string{state + "/state/x": ""})
 			writeForever(t, dir+state+"/state/openclaw.sqlite", pragmas)
 			steady := 0
-			for range 6 {
+			for range 3 {
 				got := runOn(t, context.Background(), dir, Options{})
 				row := got.rows[state+"/state/openclaw.sqlite"]
 				if row.Status == Collected {
@@ -119,9 +120,9 @@ func TestBusyDatabase(t *testing.T) {
 					t.Errorf("%+v", row)
 				}
 			}
-			t.Logf("%d of 6 in one state", steady)
-			if steady < 3 {
-				t.Errorf("only %d of 6 were taken in one state", steady)
+			t.Logf("%d of 3 in one state", steady)
+			if steady < 2 {
+				t.Errorf("only %d of 3 were taken in one state", steady)
 			}
 		})
 	}

@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"filippo.io/age"
+	"github.com/clawbook/openclaw-ir/internal/openclaw"
 	"github.com/klauspost/compress/zstd"
 )
 
@@ -212,6 +213,9 @@ var ErrNotCollected = fmt.Errorf("content was not collected: %w", fs.ErrPermissi
 // header of the member, so that a manifest that points elsewhere is found out.
 func (b *Bundle) Content(row Row) (*io.SectionReader, error) {
 	if row.At == 0 || row.Type != File {
+		if row.Status == Skipped {
+			return nil, fmt.Errorf("%q: %w: %w (%.200q)", row.Path, ErrNotCollected, openclaw.ErrLeftOut, row.Reason)
+		}
 		return nil, fmt.Errorf("%q: %w (%s %.200q)", row.Path, ErrNotCollected, row.Status, row.Reason)
 	}
 	name, err := memberName(row.Path)

@@ -205,11 +205,14 @@ func (at Place) trusted() bool {
 	return false
 }
 
-// followed says whether links are followed to the end of the entry's path, and not only to its place.
+// followed says whether links are followed to the end of the entry's path, and not only to its place. A log directory is
+// where anybody can put a link, and OpenClaw does not follow one there.
 func (e *Entry) followed() bool {
 	switch e.Place {
 	case AtHost, AtHome, AtOwner, AtOperators:
 		return true
+	case AtLogs:
+		return false
 	}
 	return e.Path == ""
 }
@@ -218,6 +221,9 @@ func (e *Entry) followed() bool {
 func (c *collector) resolve(t *target) {
 	dir := t.base
 	literal, glob := splitGlob(t.Path)
+	if t.Path == "" && !t.followed() {
+		dir, literal = path.Split(t.base)
+	}
 	if t.Path != "" && slices.Contains(continued, t.Place) {
 		dir = path.Dir(t.base)
 		literal, glob = path.Base(t.base)+t.Path, ""

@@ -173,6 +173,7 @@ func TestPrivateKeysStay(t *testing.T) {
 			ops:{workspace:"/etc"}, all:{workspace:"~"}}}}`,
 		"/home/claw/MEMORY.md":   "remember",
 		"/home/claw/documents/x": "x",
+		"/tmp/openclaw":          "-> /home/bob",
 		"/etc/hosts":             "hosts",
 		"/etc/mine.md":           "mine",
 	})
@@ -186,6 +187,7 @@ func TestPrivateKeysStay(t *testing.T) {
 		"/home/claw/.ssh/id_ed25519": "skipped: not taken", "/home/claw/.ssh/authorized_keys": "collected",
 		"/home/claw/.bashrc": "collected", "/home/claw/.npmrc": "skipped: revoked",
 		"/home/claw/.claude/history.jsonl": "collected", "/home/claw/MEMORY.md": "collected",
+		"/tmp/openclaw": "collected: outside the scope", "/home/bob/private.txt": "",
 		"/home/claw/documents/x": "", "/etc/hosts": "collected",
 		"/home/claw": "skipped: whole home", "/etc": "skipped: directory of the system",
 		"/home/claw/.ssh/id_ed25519.pub": "collected",
@@ -459,10 +461,7 @@ func TestInterruptedRun(t *testing.T) {
 }
 
 func TestManyEntries(t *testing.T) {
-	n := 20_000
-	if testing.Short() {
-		n = 1000
-	}
+	n := 5_000
 	dir := newHost(t, nil)
 	many := dir + state + "/media/many"
 	if err := os.MkdirAll(many, 0o755); err != nil {
@@ -471,16 +470,13 @@ func TestManyEntries(t *testing.T) {
 	put(t, many+"/0", "x")
 	for i := 1; i < n; i++ {
 		if err := os.Link(many+"/0", fmt.Sprintf("%s/%d", many, i)); err != nil {
-			n = i // ext4 stops at 65 000
-			break
+			t.Fatal(err)
 		}
 	}
-	start := time.Now()
 	got := runOn(t, context.Background(), dir, Options{})
 	if got.out.Rows[Skipped] < int64(n) {
 		t.Errorf("%d rows for %d files", got.out.Rows[Skipped], n)
 	}
-	t.Logf("%d entries in %v", n, time.Since(start))
 }
 
 func TestDeepDirectory(t *testing.T) {

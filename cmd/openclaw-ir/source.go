@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bufio"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -104,6 +106,7 @@ func openDirectory(dir string, find openclaw.FindOptions) (*source, error) {
 // state directory itself.
 func openCopy(dir string, find openclaw.FindOptions) (*source, error) {
 	if inner := filepath.Join(dir, "[root]"); isDirectory(inner) {
+		find.StateDirs = append(find.StateDirs, sealedStates(dir)...)
 		return openDirectory(inner, find)
 	}
 	entries, err := os.ReadDir(dir)
@@ -120,6 +123,24 @@ func openCopy(dir string, find openclaw.FindOptions) (*source, error) {
 		}
 	}
 	return openDirectory(dir, find)
+}
+
+// maxHeader bounds the first line of a manifest, in bytes.
+const maxHeader = 1 << 20
+
+// sealedStates are the state directories that an extracted bundle's manifest names.
+func sealedStates(dir string) []string {
+	f, err := os.Open(filepath.Join(dir, "manifest.jsonl"))
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	line, _ := bufio.NewReader(io.LimitReader(f, maxHeader)).ReadBytes('\n')
+	var header collect.Header
+	if json.Unmarshal(line, &header) != nil {
+		return nil
+	}
+	return header.States
 }
 
 func isDirectory(name string) bool {

@@ -34,6 +34,9 @@ func (b *Buffers) Put(text []byte) {
 	}
 }
 
+// Get returns an empty buffer.
+func (b *Buffers) Get() []byte { return b.get(chunkSize) }
+
 func (b *Buffers) get(size int) []byte {
 	if size <= chunkSize {
 		if p, ok := b.pool.Get().(*[]byte); ok {

@@ -39,7 +39,11 @@ func OpenDatabase(fsys fs.FS, hostPath string) (*Database, error) {
 		d.closeFiles()
 		return nil, fmt.Errorf("reading its write-ahead log: %w", err)
 	}
-	journal, _ := d.source(fsys, hostPath+"-journal")
+	journal, err := d.source(fsys, hostPath+"-journal")
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		d.closeFiles()
+		return nil, fmt.Errorf("reading its rollback journal: %w", err)
+	}
 	if d.DB, err = sqlite.Open(db, sqlite.Options{WAL: wal, Journal: journal}); err == nil {
 		d.Columns, err = d.Tables(context.Background())
 	}
@@ -160,9 +164,16 @@ func readSteady(ctx context.Context, fsys fs.FS, hostPath string, read func(*Dat
 // logGaps tells what of the write-ahead log or a rollback journal could not be used though it should have been.
 // Frames left behind by an earlier log are no loss: every log that was reused has them.
 func (d *Database) logGaps() (gaps []Gap) {
-	w := d.Log().WAL
+	w, j := d.Log().WAL, d.Log().Journal
 	if w.Stopped != "" && w.Stopped != sqlite.StopSalts {
 		gaps = append(gaps, Gap{Path: d.Path + "-wal", What: fmt.Sprintf("%d of its %d frames were not used: %s", w.Ignored, w.Frames, w.Detail)})
+	}
+	if j.Applied {
+		what := fmt.Sprintf("a write was cut short; its %d pages were read as they were before it, as SQLite reads them", j.Pages)
+		if j.Why != "" {
+			what += "; not all of them could be: " + j.Why
+		}
+		gaps = append(gaps, Gap{Path: d.Path + "-journal", What: what})
 	}
 	return gaps
 }

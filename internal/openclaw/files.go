@@ -4,11 +4,25 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"path"
 	"strings"
 )
 
 // maxSmall bounds a file that is read whole: configs, unit files, indexes. Bytes.
 const maxSmall = 32 << 20
+
+// ErrLeftOut says that the evidence holds a file's name and not its content, by choice of who collected it. An fs.FS of
+// collected evidence wraps it.
+var ErrLeftOut = errors.New("left out of the evidence")
+
+// isLeftOut reports whether a file's content was left out.
+func isLeftOut(fsys fs.FS, hostPath string) bool {
+	f, err := fsys.Open(fsName(hostPath))
+	if err == nil {
+		f.Close()
+	}
+	return errors.Is(err, ErrLeftOut)
+}
 
 // readSmall reads a whole file of the host. A file that is not there is no gap; anything else unreadable is.
 func readSmall(fsys fs.FS, hostPath string) ([]byte, []Gap) {
@@ -58,4 +72,27 @@ func exists(fsys fs.FS, hostPath string) bool {
 func isDir(fsys fs.FS, hostPath string) bool {
 	info, err := fs.Stat(fsys, fsName(hostPath))
 	return err == nil && info.IsDir()
+}
+
+// maxLinks is how many links a path may lead through, as in Linux.
+const maxLinks = 40
+
+// realPath follows the links of a path. What cannot be followed stays as it is.
+func realPath(fsys fs.FS, hostPath string) string {
+	done, todo := "/", strings.Split(strings.Trim(hostPath, "/"), "/")
+	for links := 0; len(todo) > 0; {
+		next := path.Join(done, todo[0])
+		todo = todo[1:]
+		target, err := fs.ReadLink(fsys, fsName(next))
+		if err != nil || links == maxLinks {
+			done = next
+			continue
+		}
+		links++
+		if path.IsAbs(target) {
+			done = "/"
+		}
+		todo = append(strings.Split(strings.Trim(target, "/"), "/"), todo...)
+	}
+	return done
 }

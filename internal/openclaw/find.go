@@ -1,7 +1,9 @@
 package openclaw
 
 import (
-	"bytes"
+	"cmp"
+	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -31,19 +33,23 @@ type candidate struct {
 func Find(fsys fs.FS, o FindOptions) ([]*Installation, []Gap) {
 	users, gaps := Users(fsys)
 	if o.UID > 0 {
-		users = slices.DeleteFunc(users, func(u User) bool { return u.UID != o.UID })
+		// An account that etc/passwd does not list (LDAP) has no known id: it may be the one.
+		users = slices.DeleteFunc(users, func(u User) bool { return u.UID != o.UID && u.UID >= 0 })
 	}
 	var cands []candidate
 	for _, u := range users {
-		c, g := inHome(fsys, u)
-		cands, gaps = append(cands, c...), append(gaps, g...)
+		c, err := inHome(fsys, u)
+		cands = append(cands, c...)
+		if o.UID <= 0 || u.UID >= 0 || !errors.Is(err, fs.ErrPermission) { // another account's home is no gap of ours
+			gaps = append(gaps, readGap(u.Home, err)...)
+		}
 	}
 	found, g := units(fsys, users)
 	gaps = append(gaps, g...)
 	for _, u := range found {
-		cands = append(cands, fromUnit(u, users))
+		cands = append(cands, fromUnit(fsys, u, users, o.UID <= 0)...)
 	}
-	cands = append(cands, fromProcesses(fsys, users, o.UID)...)
+	cands = append(cands, fromProcesses(fsys, users)...)
 	for _, dir := range o.StateDirs {
 		cands = append(cands, candidate{stateDir: path.Clean(dir), by: "given", user: ownerOf(dir, users)})
 	}
@@ -60,18 +66,17 @@ func Find(fsys fs.FS, o FindOptions) ([]*Installation, []Gap) {
 
 // inHome finds the state directories that OpenClaw and its former names use in a home by default:
 // ~/.openclaw, ~/.openclaw-<profile>, ~/.clawdbot, ~/.moltbot.
-func inHome(fsys fs.FS, u User) (cands []candidate, gaps []Gap) {
+// Links come last: the installation is named for its directory, not for a link to it.
+func inHome(fsys fs.FS, u User) (cands []candidate, err error) {
 	entries, err := fs.ReadDir(fsys, fsName(u.Home))
-	if err != nil {
-		return nil, readGap(u.Home, err)
-	}
+	slices.SortStableFunc(entries, func(a, b fs.DirEntry) int { return cmp.Compare(a.Type()&fs.ModeSymlink, b.Type()&fs.ModeSymlink) })
 	for _, e := range entries {
 		profile, ok := stateDirName(e.Name())
 		if ok && isDir(fsys, path.Join(u.Home, e.Name())) {
 			cands = append(cands, candidate{stateDir: path.Join(u.Home, e.Name()), profile: profile, by: "home", user: u})
 		}
 	}
-	return cands, nil
+	return cands, err
 }
 
 func stateDirName(name string) (profile string, ok bool) {
@@ -86,43 +91,63 @@ func stateDirName(name string) (profile string, ok bool) {
 	return "", false
 }
 
-func fromUnit(u Unit, users []User) candidate {
-	user := User{Name: u.User}
-	for _, v := range users {
-		if v.Name == u.User && u.User != "" || u.User == "" && v.Home == u.Env["HOME"] {
-			user = v
+// fromUnit returns where a service definition's installation is, for each account of users that it runs as. With
+// all, accounts that are not among users count too.
+func fromUnit(fsys fs.FS, u Unit, users []User, all bool) (cands []candidate) {
+	for _, m := range u.managers(users) {
+		env := u.environment(fsys, m.Home, m.Name)
+		runner, known := m, slices.Contains(users, m)
+		for _, v := range users {
+			if u.RunAs != "" && (v.Name == u.RunAs || strconv.Itoa(v.UID) == u.RunAs) || u.RunAs == "" && u.User == "" && v.Home == env["HOME"] {
+				runner, known = v, true
+			}
 		}
+		if !known && !all {
+			continue
+		}
+		c := locate(fsys, env, runner)
+		c.by, c.unit = "unit "+u.Path, &u
+		cands = append(cands, c)
 	}
-	c := locate(u.Env, user)
-	c.by, c.unit = "unit "+u.Path, &u
-	return c
+	return cands
 }
 
-// locate follows OpenClaw's own order: OPENCLAW_STATE_DIR, else the profile's directory in OPENCLAW_HOME or HOME.
-func locate(env map[string]string, user User) candidate {
+// locate follows OpenClaw's own order: OPENCLAW_STATE_DIR, else the profile's directory in OPENCLAW_HOME or HOME,
+// which if it is not there is that of the former name.
+func locate(fsys fs.FS, env map[string]string, user User) candidate {
 	home := user.Home
-	for _, name := range []string{"OPENCLAW_HOME", "HOME"} {
-		if h := env[name]; path.IsAbs(h) {
-			home = h
-			break
+	for _, name := range []string{"HOME", "OPENCLAW_HOME"} {
+		if h := tilde(set(env[name]), home); path.IsAbs(h) {
+			home = path.Clean(h)
 		}
 	}
-	c := candidate{profile: env["OPENCLAW_PROFILE"], user: user}
+	c := candidate{profile: set(env["OPENCLAW_PROFILE"]), user: user}
 	if c.user.Home == "" {
 		c.user.Home = home
 	}
-	switch dir := tilde(env["OPENCLAW_STATE_DIR"], home); {
+	switch dir := tilde(set(env["OPENCLAW_STATE_DIR"]), home); {
 	case path.IsAbs(dir):
 		c.stateDir = path.Clean(dir)
 	case home != "" && c.profile != "" && c.profile != "default" && !strings.Contains(c.profile, "/"):
 		c.stateDir = path.Join(home, ".openclaw-"+c.profile)
 	case home != "":
 		c.stateDir = path.Join(home, ".openclaw")
+		if former := path.Join(home, ".clawdbot"); !isDir(fsys, c.stateDir) && isDir(fsys, former) {
+			c.stateDir = former
+		}
 	}
-	if config := tilde(env["OPENCLAW_CONFIG_PATH"], home); path.IsAbs(config) {
+	if config := tilde(set(env["OPENCLAW_CONFIG_PATH"]), home); path.IsAbs(config) {
 		c.configPath = path.Clean(config)
 	}
 	return c
+}
+
+// set returns a variable's value as OpenClaw takes it: blank and what JavaScript makes of nothing are none.
+func set(value string) string {
+	if value = strings.TrimSpace(value); value == "undefined" || value == "null" {
+		return ""
+	}
+	return value
 }
 
 func tilde(p, home string) string {
@@ -134,23 +159,25 @@ func tilde(p, home string) string {
 
 // fromProcesses reads the environments of processes that carry OpenClaw's variables. Another account's are
 // unreadable without root, which is no gap: such a process runs on a home that is not ours to search either.
-func fromProcesses(fsys fs.FS, users []User, uid int) (cands []candidate) {
+func fromProcesses(fsys fs.FS, users []User) (cands []candidate) {
 	entries, _ := fs.ReadDir(fsys, "proc")
 	for _, e := range entries {
 		if _, err := strconv.Atoi(e.Name()); err != nil {
 			continue
 		}
 		text, _ := readSmall(fsys, "/proc/"+e.Name()+"/environ")
-		if !bytes.Contains(text, []byte("OPENCLAW_STATE_DIR=")) && !bytes.Contains(text, []byte("OPENCLAW_SERVICE_KIND=")) && !bytes.Contains(text, []byte("OPENCLAW_HOME=")) {
-			continue
-		}
-		env := map[string]string{}
+		env, ours := map[string]string{}, false
 		for pair := range strings.SplitSeq(string(text), "\x00") {
-			if name, value, ok := strings.Cut(pair, "="); ok && slices.Contains(locating, name) {
+			name, value, ok := strings.Cut(pair, "=")
+			if ok && slices.Contains(locating, name) {
 				env[name] = value
 			}
+			ours = ours || name == "OPENCLAW_SERVICE_KIND" || ok && name != "HOME" && slices.Contains(locating, name)
 		}
-		c := locate(env, ownerByHome(env["HOME"], users))
+		if !ours {
+			continue
+		}
+		c := locate(fsys, env, ownerByHome(env["HOME"], users))
 		c.by = "process " + e.Name()
 		cands = append(cands, c)
 	}
@@ -166,13 +193,14 @@ func ownerByHome(home string, users []User) User {
 	return User{}
 }
 
-func ownerOf(dir string, users []User) User {
+// ownerOf returns the account whose home holds a directory; of nested homes the innermost counts.
+func ownerOf(dir string, users []User) (owner User) {
 	for _, u := range users {
-		if u.Home != "/" && strings.HasPrefix(dir, u.Home+"/") {
-			return u
+		if u.Home != "/" && strings.HasPrefix(dir, u.Home+"/") && len(u.Home) > len(owner.Home) {
+			owner = u
 		}
 	}
-	return User{}
+	return owner
 }
 
 type finder struct {
@@ -190,10 +218,13 @@ func (f *finder) take(c candidate) {
 		return
 	}
 	info, err := fs.Stat(f.fsys, fsName(c.stateDir))
-	if err != nil || !info.IsDir() {
-		if c.by == "given" {
-			f.gaps = append(f.gaps, Gap{Path: c.stateDir, What: "given as a state directory, but not there"})
-		}
+	switch {
+	case err == nil && info.IsDir():
+	case c.by == "given":
+		f.gaps = append(f.gaps, Gap{Path: c.stateDir, What: "given as a state directory, but not there"})
+		return
+	default:
+		f.gaps = append(f.gaps, readGap(c.stateDir, err)...)
 		return
 	}
 	if !looksLikeState(f.fsys, c.stateDir) && c.by == "home" {
@@ -203,30 +234,33 @@ func (f *finder) take(c candidate) {
 	if !slices.Contains(in.FoundBy, c.by) {
 		in.FoundBy = append(in.FoundBy, c.by)
 	}
-	if c.configPath != "" {
+	if c.configPath != "" && in.ConfigPath != "" && c.configPath != in.ConfigPath {
+		in.note(fmt.Sprintf("%s names another config than the one read: %s", c.by, c.configPath))
+	} else if c.configPath != "" {
 		in.ConfigPath = c.configPath
 	}
 	if c.profile != "" {
 		in.Profile = c.profile
 	}
-	if c.unit != nil {
+	if c.unit != nil && !slices.ContainsFunc(in.Units, func(u Unit) bool { return u.Path == c.unit.Path }) {
 		in.Units = append(in.Units, *c.unit)
 	}
 }
 
 func (f *finder) installation(c candidate, info fs.FileInfo) *Installation {
-	for i, known := range f.infos {
-		if os.SameFile(known, info) || f.dirs[i] == c.stateDir {
+	real := realPath(f.fsys, c.stateDir)
+	for i, known := range f.infos { // the same file is one mounted twice
+		if f.dirs[i] == real || os.SameFile(known, info) {
 			in := f.byDir[f.dirs[i]]
-			if f.dirs[i] != c.stateDir {
+			if in.StateDir != c.stateDir {
 				in.note(fmt.Sprintf("%s is another name of %s", c.stateDir, in.StateDir))
 			}
 			return in
 		}
 	}
 	in := &Installation{User: c.user.Name, Home: c.user.Home, StateDir: c.stateDir}
-	f.byDir[c.stateDir] = in
-	f.infos, f.dirs = append(f.infos, info), append(f.dirs, c.stateDir)
+	f.byDir[real] = in
+	f.infos, f.dirs = append(f.infos, info), append(f.dirs, real)
 	return in
 }
 
@@ -262,7 +296,7 @@ func (in *Installation) read(fsys fs.FS) []Gap {
 	}
 	config, gaps := LoadConfig(fsys, in.ConfigPath)
 	in.Config = config
-	in.findAgents(fsys)
+	gaps = append(gaps, in.findAgents(fsys)...)
 	in.findVersion(fsys)
 	in.Era = in.era(fsys)
 	in.findPort()
@@ -275,7 +309,9 @@ func (in *Installation) read(fsys fs.FS) []Gap {
 	return gaps
 }
 
-func (in *Installation) findAgents(fsys fs.FS) {
+// findAgents takes the agents of the config, those that have a directory, and those of the registry in the state
+// database: one that was removed from the config may have kept its records elsewhere.
+func (in *Installation) findAgents(fsys fs.FS) []Gap {
 	configured := in.Config.agents()
 	ids := slices.Collect(maps.Keys(configured))
 	entries, _ := fs.ReadDir(fsys, fsName(path.Join(in.StateDir, "agents")))
@@ -291,6 +327,41 @@ func (in *Installation) findAgents(fsys fs.FS) {
 	for _, id := range slices.Compact(ids) {
 		in.Agents = append(in.Agents, in.agent(fsys, id, configured[id]))
 	}
+	return in.registeredAgents(fsys)
+}
+
+func (in *Installation) registeredAgents(fsys fs.FS) []Gap {
+	_, err := OpenDatabaseFunc(fsys, in.StateDB(), func(d *Database) error {
+		if !d.Has("agent_databases", "agent_id", "path") {
+			return nil
+		}
+		for row, err := range d.Query(context.Background(), "SELECT agent_id, path FROM agent_databases") {
+			if err != nil {
+				return err
+			}
+			in.register(fsys, string(row.Text(0)), string(row.Text(1)))
+		}
+		return nil
+	})
+	if err != nil {
+		return []Gap{{Path: in.StateDB(), What: "reading the registry of agents: " + err.Error()}}
+	}
+	return nil
+}
+
+// register adds an agent whose database is there and not known yet. In a copied state directory the paths name the
+// host it came from.
+func (in *Installation) register(fsys fs.FS, id, database string) {
+	if !path.IsAbs(database) {
+		database = path.Join(in.StateDir, database)
+	}
+	database = path.Clean(database)
+	if slices.ContainsFunc(in.Agents, func(a Agent) bool { return a.Database == database }) || !exists(fsys, database) {
+		return
+	}
+	a := in.agent(fsys, id, nil)
+	a.Dir, a.Database = path.Dir(database), database
+	in.Agents = append(in.Agents, a)
 }
 
 // agent tells where an agent's things lie. The config's own places count only where they exist: in a copied state
@@ -331,6 +402,37 @@ func (in *Installation) findVersion(fsys fs.FS) {
 			return
 		}
 	}
+	for _, file := range append([]string{in.StateDB()}, in.databases()...) {
+		if v := databaseVersion(fsys, file); v != "" {
+			in.Version, in.VersionFrom = v, "schema_meta of "+file
+			return
+		}
+	}
+}
+
+func (in *Installation) databases() (files []string) {
+	for _, a := range in.Agents {
+		files = append(files, a.Database)
+	}
+	return files
+}
+
+// databaseVersion reads which release made a database (since 2026.7). What is wrong with the database is told where
+// its rows are read.
+func databaseVersion(fsys fs.FS, file string) (version string) {
+	_, _ = OpenDatabaseFunc(fsys, file, func(d *Database) error {
+		if !d.Has("schema_meta", "app_version") {
+			return nil
+		}
+		for row, err := range d.Query(context.Background(), "SELECT app_version FROM schema_meta WHERE app_version IS NOT NULL") {
+			if err != nil {
+				return err
+			}
+			version, _, _ = strings.Cut(string(row.Text(0)), "\n") // a build's identity follows
+		}
+		return nil
+	})
+	return version
 }
 
 // packageVersion reads package.json beside the dist/ that an ExecStart runs.

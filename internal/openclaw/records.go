@@ -38,8 +38,9 @@ type Batch struct {
 	Text    []byte // whole lines; then Records is empty
 	Line    int64  // number of the first line of Text
 	Records []Record
-	Gaps    []Gap // what could not be read here; it comes in a batch of its own
-	Passed  int64 // bytes of one line that was too long to keep; Gaps says so too
+	Gaps    []Gap  // what could not be read here; it comes in a batch of its own
+	Passed  int64  // bytes of one line that was too long to keep; Gaps says so too
+	text    []byte // of Records
 	buffers *jsonl.Buffers
 }
 
@@ -47,8 +48,9 @@ type Batch struct {
 func (b *Batch) Free() {
 	if b.buffers != nil {
 		b.buffers.Put(b.Text)
+		b.buffers.Put(b.text)
 	}
-	b.Text = nil
+	b.Text, b.text, b.Records = nil, nil, nil
 }
 
 // ReadSources hands every record of the sources, in order, to yield, which returns false to stop.
@@ -185,34 +187,51 @@ func (r *recordReader) trajectoryRows(d *Database) error {
 // rows hands on the rows of a query of session, number, text, zstd frame and length. Such a query walks the table
 // itself: an index could have been changed to hide rows, and the order of insertion is that of the events.
 func (r *recordReader) rows(d *Database, query string) error {
-	var b Batch
-	size := 0
-	flush := func() bool {
-		ok := len(b.Records) == 0 || r.hand(b)
-		b, size = Batch{}, 0
-		return ok
-	}
+	b := r.rowBatch()
+	session := ""
 	for row, err := range d.Query(r.ctx, query) {
 		if err != nil {
-			flush()
+			r.handRows(&b)
 			return err
 		}
-		rec := Record{Session: string(row.Text(0)), Line: row.Int(1), Size: row.Int(4)}
+		if id := row.Text(0); string(id) != session {
+			session = string(id)
+		}
+		rec := Record{Session: session, Line: row.Int(1), Size: row.Int(4)}
 		// OpenClaw fills one of the two; who filled both must not hide one behind the other.
 		if !row.Null(2) || row.Null(3) {
-			rec.Data = bytes.Clone(row.Text(2))
-			b.Records, size = append(b.Records, rec), size+len(rec.Data)
+			b.add(rec, row.Text(2))
 		}
 		if !row.Null(3) {
-			rec.Data, rec.Zstd = bytes.Clone(row.Text(3)), true
-			b.Records, size = append(b.Records, rec), size+len(rec.Data)
+			rec.Zstd = true
+			b.add(rec, row.Text(3))
 		}
-		if size >= batchBytes && !flush() {
+		if len(b.text) >= batchBytes && !r.handRows(&b) {
 			return nil
 		}
 	}
-	flush()
+	r.handRows(&b)
 	return nil
+}
+
+func (r *recordReader) rowBatch() Batch { return Batch{text: r.buffers.Get(), buffers: &r.buffers} }
+
+// add copies a row into the batch.
+func (b *Batch) add(rec Record, data []byte) {
+	start := len(b.text)
+	b.text = append(b.text, data...)
+	rec.Data = b.text[start:len(b.text):len(b.text)]
+	b.Records = append(b.Records, rec)
+}
+
+// handRows hands on a batch of rows and begins the next.
+func (r *recordReader) handRows(b *Batch) bool {
+	if len(b.Records) == 0 {
+		return true
+	}
+	ok := r.hand(*b)
+	*b = r.rowBatch()
+	return ok
 }
 
 func (r *recordReader) archiveRows(d *Database) error {

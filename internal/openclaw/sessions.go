@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/clawbook/openclaw-ir/internal/jsonl"
@@ -206,6 +207,9 @@ const (
 	SessionACP      SessionKind = "acp"
 )
 
+// httpPrefixes begin the keys of sessions that the gateway's HTTP APIs opened.
+var httpPrefixes = []string{"openai", "openai-user", "openresponses", "openresponses-user", "http"}
+
 // Kind tells a session's kind and, for automations and subagents, which one.
 func (s *Session) Kind() (kind SessionKind, which string) {
 	parts := strings.Split(s.Key, ":")
@@ -223,7 +227,7 @@ func (s *Session) Kind() (kind SessionKind, which string) {
 		return SessionCron, which
 	case parts[0] == "subagent":
 		return SessionSubagent, which
-	case parts[0] == "openai" || parts[0] == "http":
+	case slices.Contains(httpPrefixes, parts[0]):
 		return SessionHTTP, which
 	case parts[0] == "acp":
 		return SessionACP, which

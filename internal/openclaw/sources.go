@@ -2,8 +2,7 @@ package openclaw
 
 import (
 	"cmp"
-	"encoding/binary"
-	"io"
+	"context"
 	"io/fs"
 	"path"
 	"slices"
@@ -51,18 +50,17 @@ type Source struct {
 // 2026.7.2-beta.1; FACTS 11).
 const transcriptSchema = 4
 
-// userVersion reads PRAGMA user_version from a database's header; 0 if there is none.
-func userVersion(fsys fs.FS, hostPath string) uint32 {
-	f, err := fsys.Open(fsName(hostPath))
-	if err != nil {
-		return 0
-	}
-	defer f.Close()
-	header := make([]byte, 64)
-	if _, err := io.ReadFull(f, header); err != nil {
-		return 0
-	}
-	return binary.BigEndian.Uint32(header[60:])
+// userVersion reads PRAGMA user_version of a database, its write-ahead log included; 0 if there is none.
+func userVersion(fsys fs.FS, hostPath string) (version int64) {
+	OpenDatabaseFunc(fsys, hostPath, func(d *Database) error {
+		for row, err := range d.Query(context.Background(), "PRAGMA user_version") {
+			if err == nil {
+				version = row.Int(0)
+			}
+		}
+		return nil
+	})
+	return version
 }
 
 func (in *Installation) era(fsys fs.FS) Era {
@@ -93,8 +91,11 @@ func transcriptName(name string) (session string, form Form, ok bool) {
 		return s, FormTrajectory, true
 	}
 	session, suffix, ok := strings.Cut(base, ".jsonl")
-	if !ok || suffix == ".lock" || strings.HasSuffix(session, ".trajectory") {
+	if !ok || suffix == ".lock" {
 		return "", 0, false
+	}
+	if s, isTrajectory := strings.CutSuffix(session, ".trajectory"); isTrajectory {
+		return s, FormTrajectory, true
 	}
 	switch {
 	case suffix == "" && base == name:
