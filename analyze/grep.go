@@ -84,11 +84,11 @@ type window struct {
 }
 
 func (w *window) take(h Hit, match bool, yield func(Hit, error) bool) bool {
-	done := w.g.Max > 0 && w.matches >= w.g.Max
+	done := w.g.Max > 0 && w.matches == w.g.Max // what follows the last match is context, whether or not it matches
 	switch {
-	case done && (match || w.after == 0): // a further match ends the context after the last, as in grep
+	case done && w.after == 0:
 		return false
-	case match:
+	case match && !done:
 		for _, b := range w.before {
 			if !w.show(b, true, yield) {
 				return false

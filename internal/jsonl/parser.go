@@ -8,6 +8,7 @@
 package jsonl
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math/bits"
@@ -39,6 +40,7 @@ type Parser struct {
 	buf   []byte
 	pos   int
 	err   *SyntaxError
+	plain bool   // the text holds no control character, so no string does
 	first bool   // the next NextMember or NextElement is the first of its container
 	open  int    // containers entered and not left
 	stack []byte // closing brackets that Skip still waits for
@@ -48,6 +50,7 @@ type Parser struct {
 // Reset points the parser at text, which must not change until parsing ends.
 func (p *Parser) Reset(text []byte) {
 	p.buf, p.pos, p.err, p.first, p.open = text, 0, nil, false, 0
+	p.plain = !hasControl(text)
 }
 
 // Err returns the first syntax error, or nil.
@@ -86,6 +89,9 @@ func (p *Parser) space() {
 }
 
 func (p *Parser) peek() byte {
+	if p.pos < len(p.buf) && p.buf[p.pos] > ' ' {
+		return p.buf[p.pos]
+	}
 	p.space()
 	if p.pos == len(p.buf) {
 		return 0
@@ -417,8 +423,58 @@ func special(b []byte, i int) int {
 	return i
 }
 
+// hasControl reports whether b holds a byte below 0x20.
+func hasControl(b []byte) bool {
+	for ; len(b) >= 32; b = b[32:] {
+		w0, w1 := binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:])
+		w2, w3 := binary.LittleEndian.Uint64(b[16:]), binary.LittleEndian.Uint64(b[24:])
+		if ((w0-ones*0x20)&^w0|(w1-ones*0x20)&^w1|(w2-ones*0x20)&^w2|(w3-ones*0x20)&^w3)&highs != 0 {
+			return true
+		}
+	}
+	for _, c := range b {
+		if c < 0x20 {
+			return true
+		}
+	}
+	return false
+}
+
 // rawString reads a string with its quotes, checking its escapes. The next byte must be a quote.
 func (p *Parser) rawString() []byte {
+	if !p.plain {
+		return p.rawStringSlow()
+	}
+	b, start := p.buf, p.pos
+	i, end := start+1, start
+	for {
+		if i > end { // the quote found last was escaped
+			n := bytes.IndexByte(b[i:], '"')
+			if n < 0 {
+				p.pos = len(b)
+				p.fail("unterminated string")
+				return nil
+			}
+			end = i + n
+		}
+		n := bytes.IndexByte(b[i:end], '\\')
+		if n < 0 {
+			p.pos = end + 1
+			return b[start:p.pos]
+		}
+		i += n
+		if n = escapeLen(b[i:]); n == 0 {
+			p.pos = i
+			p.fail("unknown escape")
+			return nil
+		}
+		i += n
+	}
+}
+
+// rawStringSlow is rawString for texts that hold control characters: they are white space outside strings and errors
+// inside.
+func (p *Parser) rawStringSlow() []byte {
 	b, start := p.buf, p.pos
 	i := start + 1
 	for {

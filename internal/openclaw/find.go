@@ -453,7 +453,7 @@ func (in *Installation) findPort() {
 		in.Port = int(p)
 	}
 	for _, u := range in.Units {
-		if p, err := strconv.Atoi(u.Env["OPENCLAW_GATEWAY_PORT"]); err == nil {
+		if p, err := strconv.Atoi(u.Env["OPENCLAW_GATEWAY_PORT"]); err == nil && p > 0 && p < 65536 {
 			in.Port = p
 		}
 	}

@@ -9,7 +9,7 @@ import (
 // say, Find ends, and nothing it names lies outside the places they may name.
 func FuzzFind(f *testing.F) {
 	f.Add(config, "[Service]\nEnvironment=\"OPENCLAW_STATE_DIR=/home/claw/.openclaw\"\n", "OPENCLAW_HOME=~\x00HOME=/home/claw", `{"agent:main:main":{"sessionId":"x"}}`)
-	f.Add(`{$include:['openclaw.json','../x','a.json'],agents:{entries:{'../x':{workspace:7}}},logging:{file:'~'}}`, "[Container]\nVolume=/:/\nVolume=a:b:c\nEnvironment='", "OPENCLAW_PROFILE=../..\x00HOME=/home/claw", "[")
+	f.Add(`{$include:['openclaw.json','../x','a.json'],agents:{entries:{'../x':{workspace:7}}},logging:{file:'~'}}`, "Environment=OPENCLAW_GATEWAY_PORT=99999\n[Container]\nVolume=/:/\nVolume=a:b:c\nEnvironment='", "OPENCLAW_PROFILE=../..\x00HOME=/home/claw", "[")
 	f.Add("{a:{$include:'\\u0000'}}", "<key>HOME</key><string>&#x2f;</string><key>UserName</key><string>claw</string>", "OPENCLAW_CONFIG_PATH=/\x00HOME=/home/claw", "{}")
 	f.Fuzz(func(t *testing.T, config, unit, environ, index string) {
 		fsys := hostFS(
