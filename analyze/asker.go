@@ -59,12 +59,10 @@ func bySession(s *openclaw.Session) *Asker {
 }
 
 func (a askers) sender(p *prompt, s *openclaw.Session) *Asker {
-	asker := &Asker{Kind: "channel", Channel: p.channel, Sender: p.sender, Name: p.name, Owner: p.owner, Group: s.Group}
-	if asker.Channel == "" {
-		asker.Channel, _, _ = keyPeer(s)
-	}
-	if asker.Sender == "" {
-		_, asker.Sender, _ = keyPeer(s)
+	channel, peer, group := keyPeer(s)
+	asker := &Asker{
+		Kind: "channel", Channel: firstNonEmpty(p.channel, channel, s.Channel, "channel"), Sender: firstNonEmpty(p.sender, peer), Name: p.name,
+		Owner: p.owner, Group: s.Group || group,
 	}
 	if asker.Owner == "" {
 		asker.Owner = a.owner(asker.Channel, asker.Sender)

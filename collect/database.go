@@ -59,7 +59,7 @@ func (c *collector) database(m Meta, v visit) error {
 	if !c.fits(total) {
 		return c.each(set, c.overBudget)
 	}
-	if total > maxSteady || c.limit(total) < total {
+	if total > maxSteady || c.limit(Meta{HostSize: total}) < total {
 		return c.stream(set, v)
 	}
 	return c.steady(set, v)

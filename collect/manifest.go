@@ -85,6 +85,7 @@ type Meta struct {
 	Mtime    time.Time `json:"mtime,omitzero"`
 	Ctime    time.Time `json:"ctime,omitzero"`
 	Btime    time.Time `json:"btime,omitzero"`
+	hollow   bool      // mostly holes, where that matters
 	Inode    uint64    `json:"inode,omitzero"`
 	Dev      uint64    `json:"dev,omitzero"`
 }

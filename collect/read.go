@@ -25,6 +25,10 @@ const maxLease = time.Minute
 var errMoved = errors.New("what was opened lies elsewhere: it or a directory above it is being replaced")
 
 // metaOf describes a path as stat(2) does.
+// hollowSize is how large a file is that counts as hollow if it is holes for the most part, and how much of it is taken:
+// one made of terabytes of nothing would keep us for hours. Bytes.
+const hollowSize = 256 << 20
+
 func metaOf(p, source string, fi fs.FileInfo) Meta {
 	h := host.Meta(fi)
 	m := Meta{
@@ -33,6 +37,7 @@ func metaOf(p, source string, fi fs.FileInfo) Meta {
 	}
 	if m.Type == File {
 		m.HostSize = h.Size
+		m.hollow = h.Size > hollowSize && h.Allocated >= 0 && h.Allocated < h.Size/8
 	}
 	return m
 }
@@ -150,7 +155,7 @@ func (c *collector) file(m Meta, v visit) error {
 	if v.listing != "" && !spend(v.left, m.HostSize) {
 		return c.list(m, v.listing)
 	}
-	size := c.limit(m.HostSize)
+	size := c.limit(m)
 	if !c.fits(size) {
 		return c.overBudget(m)
 	}
@@ -169,12 +174,16 @@ func (c *collector) file(m Meta, v visit) error {
 
 // store adds an open file to the bundle.
 func (c *collector) store(r io.Reader, m Meta, check func() string) error {
-	size := c.limit(m.HostSize)
+	size := c.limit(m)
 	if !c.fits(size) {
 		return c.overBudget(m)
 	}
 	if size < m.HostSize {
-		m.Note = joinText(m.Note, fmt.Sprintf("larger than the limit of %d bytes for a file", c.o.MaxFileSize))
+		why := fmt.Sprintf("larger than the limit of %d bytes for a file", size)
+		if m.hollow {
+			why = fmt.Sprintf("made of holes for the most part: only the first %d bytes are taken", size)
+		}
+		m.Note = joinText(m.Note, why)
 		c.out.Cut++
 	}
 	row, err := c.w.addChecked(m, &progressReader{c: c, r: r, path: m.Path}, size, check)
@@ -202,10 +211,14 @@ func changedSince(f *os.File, before Meta) string {
 	return ""
 }
 
-// limit is how much of a file of this size is taken.
-func (c *collector) limit(size int64) int64 {
+// limit is how much of a file is taken.
+func (c *collector) limit(m Meta) int64 {
+	size := m.HostSize
+	if m.hollow {
+		size = hollowSize
+	}
 	if c.o.MaxFileSize > 0 {
-		return min(size, c.o.MaxFileSize)
+		size = min(size, c.o.MaxFileSize)
 	}
 	return size
 }

@@ -434,6 +434,19 @@ func TestBudgets(t *testing.T) {
 	}
 }
 
+// A file of terabytes of nothing is cut, or it would keep us for hours.
+func TestHollowFile(t *testing.T) {
+	dir := newHost(t, map[string]string{state + "/logs/hollow.log": "the beginning"})
+	if err := os.Truncate(filepath.Join(dir, state, "logs/hollow.log"), 8<<40); err != nil {
+		t.Skipf("the file system has no files that large: %v", err)
+	}
+	got := runOn(t, context.Background(), dir, Options{})
+	got.want(t, map[string]string{state + "/logs/hollow.log": "truncated: made of holes"})
+	if r := got.rows[state+"/logs/hollow.log"]; r.Size != hollowSize || r.HostSize != 8<<40 || !got.out.Partial() {
+		t.Errorf("%+v", r)
+	}
+}
+
 // An interrupted run ends at once, with a row for each target and a bundle that is whole.
 func TestInterruptedRun(t *testing.T) {
 	dir := newHost(t, map[string]string{state + "/workspace/x": "x", "/etc/hosts": "h"})

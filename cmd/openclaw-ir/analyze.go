@@ -96,9 +96,7 @@ func runAnalyze(c *cli.Context, e env) error {
 	if err != nil {
 		return err
 	}
-	for _, g := range gaps {
-		report.Coverage.Gaps = append(report.Coverage.Gaps, g)
-	}
+	report.Coverage.Gaps = append(report.Coverage.Gaps, gaps...)
 	if err := printTimeline(c, e, report, renderer, grep); err != nil {
 		return err
 	}

@@ -244,7 +244,7 @@ func (x *collection) seal(cs *casefile.Case, to []collect.Recipient) error {
 		return err
 	}
 	x.options.Set = secret.NewSet(secret.NewFingerprinter(salt))
-	x.options.Live, x.options.Exclude = x.root.Live(), []string{filepath.Dir(cs.Path())}
+	x.options.Live, x.options.Exclude = x.root.Live(), append(out.paths(), filepath.Dir(cs.Path()))
 	outcome, err := collect.Run(x.c.Context, x.root, x.runner, x.installs, x.gaps, w, x.options)
 	if err != nil {
 		progress.Done()

@@ -47,6 +47,16 @@ func (x *collection) openOutput(cs *casefile.Case) (*output, error) {
 	return &output{name: name, w: bufio.NewWriterSize(f, 256<<10), file: f, sealName: name + ".seal"}, nil
 }
 
+// paths are the absolute paths of what is being written, which must not be collected into itself.
+func (o *output) paths() (list []string) {
+	for _, name := range []string{o.name, o.name + partial, o.sealName} {
+		if abs, err := filepath.Abs(name); err == nil {
+			list = append(list, abs)
+		}
+	}
+	return list
+}
+
 // Write writes ciphertext.
 func (o *output) Write(p []byte) (int, error) { return o.w.Write(p) }
 

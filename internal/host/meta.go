@@ -16,6 +16,7 @@ type FileMeta struct {
 	Mode                uint32 // st_mode: the type, the set-id and sticky bits, the permissions
 	Inode, Dev, Nlink   uint64
 	Size                int64
+	Allocated           int64     // bytes on the disk, fewer than Size where the file has holes; -1 if not known
 	Mtime, Ctime, Atime time.Time // UTC, nanoseconds where the file system has them
 }
 
@@ -24,11 +25,12 @@ type FileMeta struct {
 func Meta(fi fs.FileInfo) FileMeta {
 	st, ok := fi.Sys().(*syscall.Stat_t)
 	if !ok {
-		return FileMeta{Mode: uint32(fi.Mode().Perm()), Size: fi.Size(), Mtime: fi.ModTime().UTC()}
+		return FileMeta{Mode: uint32(fi.Mode().Perm()), Size: fi.Size(), Allocated: -1, Mtime: fi.ModTime().UTC()}
 	}
 	m := FileMeta{
 		UID: st.Uid, GID: st.Gid, Mode: uint32(st.Mode),
 		Inode: uint64(st.Ino), Dev: uint64(st.Dev), Nlink: uint64(st.Nlink), Size: st.Size,
+		Allocated: st.Blocks * 512, // stat(2) counts in 512 bytes whatever the disk does
 	}
 	m.Mtime, m.Ctime, m.Atime = statTimes(st)
 	return m

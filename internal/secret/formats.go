@@ -126,7 +126,7 @@ var prefixes = []format{
 // token is a format of a prefix followed by at least a number of bytes of a class, one of them a digit if it must be so.
 func token(prefix string, least int, c *class, digit bool) format {
 	return format{word: prefix, find: func(s *scan, i int) (int, int) {
-		if !startsWord(s.text, i, jwtChars) {
+		if !startsWord(s.text, i, alnum) { // "$A-$B" puts a secret behind a dash
 			return 0, 0
 		}
 		rest := s.text[i+len(prefix):]

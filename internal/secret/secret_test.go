@@ -63,6 +63,7 @@ var formatted = []string{
 	`{"apiKey":"«sk-ant-api03-FAKE-000000000000000000000000»"}`,
 	`export OPENAI_API_KEY=«sk-FAKE-openai-key-000000000000»`,
 	`foo\n«sk-proj-FAKE0000000000000000»\nbar`,
+	`foo-«sk-FAKEfakefakefakefakefake1234»`,
 	`aws «AKIAIOSFODNN7EXAMPLE» here, and «ASIAIOSFODNN7EXAMPLE».`,
 	`git clone with «ghp_FAKE00000000000000000000000000000000»`,
 	`«github_pat_11ABCDEFG0abcdefghij_KLMNOPQRSTUVWXYZ» «glpat-abcdefghij1234567890»`,

@@ -1,0 +1,302 @@
+package analyze
+
+import (
+	"bytes"
+	"context"
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"hash/maphash"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/clawbook/openclaw-ir/internal/host"
+	"github.com/clawbook/openclaw-ir/internal/openclaw"
+	"github.com/clawbook/openclaw-ir/internal/secret"
+	"github.com/clawbook/openclaw-ir/internal/statetest"
+	"pgregory.net/rapid"
+)
+
+func renderer(values ...string) *Renderer {
+	set := secret.NewSet(secret.NewFingerprinter([]byte("a salt of a test")))
+	for _, v := range values {
+		set.Add(v, "test")
+	}
+	return &Renderer{Secrets: set}
+}
+
+// A formats is one event, or some, in every format.
+type formats struct{ lines, records, csv, timesketch string }
+
+func render(t testing.TB, r *Renderer, events ...*Event) formats {
+	t.Helper()
+	var lines, records, table, sketch bytes.Buffer
+	c, err := NewCSV(&table, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ts := NewTimesketch(&sketch, r)
+	for _, e := range events {
+		lines.WriteString(r.Line(e) + "\n")
+		rec, err := json.Marshal(r.Record(e))
+		if err != nil {
+			t.Fatal(err)
+		}
+		records.Write(append(rec, '\n'))
+		for _, err := range []error{c.Write(e), ts.Write(e)} {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for _, err := range []error{c.Flush(), ts.Flush()} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return formats{lines.String(), records.String(), table.String(), sketch.String()}
+}
+
+// hostile is text that must not reach a terminal, a spreadsheet or a log as it is.
+var hostile = rapid.OneOf(
+	rapid.SampledFrom([]string{"\x1b[2J\x1b]0;x\a", "a\nb\r\nc", "\u202etxt.exe", "\u2066x\u2069", "\x00\x07\x7f", "\xff\xfe", "\u0085", "\u2028", "\u200b", "=HYPERLINK(\"x\")", "+1", "-1", "@x", "\t=1", "\r=1", "\n=1", "＝1", "\U000e0041", "\\x1b", "'", `"a","b"`, ""}),
+	rapid.String(),
+)
+
+func anyHostileEvent(r *rapid.T) *Event {
+	e := anyEvent(r, []*openclaw.Source{{Path: "/" + hostile.Draw(r, "path")}})
+	for _, s := range []*string{&e.Agent, &e.Session, &e.Key, &e.Tool, &e.CallID, &e.Parent, &e.What, &e.Recorded, &e.Cwd, &e.Target, &e.Result.Signal, &e.Result.Error, &e.Asker.Channel, &e.Asker.Sender, &e.Asker.Name} {
+		*s = hostile.Draw(r, "text")
+	}
+	e.Asker.Kind = rapid.SampledFrom([]string{"channel", "operator", "agent"}).Draw(r, "asker kind")
+	e.Marks = rapid.SliceOfN(hostile, 0, 3).Draw(r, "marks")
+	e.Digest = ""
+	e.Time = rapid.Int64Range(0, 253_402_300_799_999).Draw(r, "ms")
+	return e
+}
+
+func TestHostileTextIsHarmless(t *testing.T) {
+	rapid.Check(t, func(r *rapid.T) {
+		e := anyHostileEvent(r)
+		out := render(t, renderer(), e)
+		line := strings.TrimSuffix(out.lines, "\n")
+		if i := strings.IndexFunc(line, harmful); i >= 0 || !utf8.ValidString(line) {
+			r.Fatalf("the line holds %q: %q", line[max(i, 0):], line)
+		}
+		checkCSV(r, out.csv, 1)
+		checkTimesketch(r, out.timesketch, 3)
+		var rec Record
+		if err := json.Unmarshal([]byte(out.records), &rec); err != nil || !utf8.ValidString(out.records) || strings.Count(out.records, "\n") != 1 {
+			r.Fatalf("%v: %q", err, out.records)
+		}
+	})
+}
+
+// harmful reports the characters that do something else than show themselves.
+func harmful(c rune) bool {
+	return c != ' ' && (unicode.IsControl(c) || unicode.In(c, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Co, unicode.Cs, unicode.Bidi_Control, unicode.Variation_Selector))
+}
+
+type fataler interface{ Fatalf(string, ...any) }
+
+func checkCSV(t fataler, text string, want int) {
+	rows, err := csv.NewReader(strings.NewReader(text)).ReadAll()
+	if err != nil || len(rows) != want+1 || !slices.Equal(rows[0], columns) {
+		t.Fatalf("%v: %d rows of %d", err, len(rows), want+1)
+	}
+	for _, row := range rows {
+		for i, cell := range row {
+			if cell != "" && strings.ContainsAny(cell[:1], "=+-@\t\r\n") || strings.HasPrefix(cell, "＝") || strings.ContainsFunc(cell, harmful) {
+				t.Fatalf("%s: %q is a formula or worse", columns[i], cell)
+			}
+		}
+	}
+}
+
+// checkTimesketch holds lines to what Timesketch's importer demands: message, datetime and timestamp_desc on every
+// line, the time with an offset and the timestamp in whole microseconds of the same moment, no member that begins
+// with an underscore, strings short enough to index, and three lines at least.
+func checkTimesketch(t fataler, text string, least int) {
+	n := 0
+	for line := range strings.Lines(text) {
+		n++
+		var m map[string]any
+		d := json.NewDecoder(strings.NewReader(line))
+		d.UseNumber()
+		if err := d.Decode(&m); err != nil {
+			t.Fatalf("%v: %q", err, line)
+		}
+		for _, name := range []string{"message", "datetime", "timestamp_desc"} {
+			if s, _ := m[name].(string); s == "" {
+				t.Fatalf("no %s in %q", name, line)
+			}
+		}
+		at, err := time.Parse("2006-01-02T15:04:05.000Z07:00", m["datetime"].(string))
+		if err != nil || !strings.HasSuffix(m["datetime"].(string), "+00:00") {
+			t.Fatalf("datetime %q: %v", m["datetime"], err)
+		}
+		if micros, err := m["timestamp"].(json.Number).Int64(); err != nil || micros != at.UnixMicro() {
+			t.Fatalf("timestamp %v is not %v: %v", m["timestamp"], m["datetime"], err)
+		}
+		for name, v := range m {
+			if s, _ := v.(string); strings.HasPrefix(name, "_") || len(s) >= 32_766 {
+				t.Fatalf("member %q, %d bytes", name, len(s))
+			}
+			if list, ok := v.([]any); ok && name != "tag" {
+				t.Fatalf("member %q is a list: %v", name, list)
+			}
+			for _, s := range asList(v) {
+				if len(s) >= 32_766 {
+					t.Fatalf("an element of %q has %d bytes", name, len(s))
+				}
+			}
+		}
+	}
+	if n < least {
+		t.Fatalf("%d lines", n)
+	}
+}
+
+func asList(v any) (list []string) {
+	values, _ := v.([]any)
+	for _, v := range values {
+		s, _ := v.(string)
+		list = append(list, s)
+	}
+	return list
+}
+
+func TestTimesketchLongStrings(t *testing.T) {
+	long := strings.Repeat("ä", 40_000)
+	e := &Event{Kind: KindExec, Source: &openclaw.Source{Path: "/" + long}, Asker: &Asker{Kind: "channel", Channel: long, Sender: long}, Agent: long, Key: long, Tool: long, What: long, Marks: []string{"node:" + long}}
+	var b bytes.Buffer
+	ts := NewTimesketch(&b, renderer())
+	if err := ts.Write(e); err != nil {
+		t.Fatal(err)
+	}
+	if err := ts.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	checkTimesketch(t, b.String(), 3)
+	if ts.Cut < 6 {
+		t.Errorf("%d strings were cut", ts.Cut)
+	}
+	empty := NewTimesketch(&b, renderer())
+	b.Reset()
+	if err := empty.Flush(); err != nil || b.Len() > 0 {
+		t.Errorf("%v, %q", err, b.String())
+	}
+}
+
+// TestStatesRevealNothing shows every kind of event of every real state in every format and looks for each secret
+// that was planted in it.
+func TestStatesRevealNothing(t *testing.T) {
+	secrets := statetest.Secrets(t)
+	for _, version := range statetest.Versions() {
+		t.Run(version, func(t *testing.T) {
+			t.Parallel()
+			root, err := host.OpenRoot(statetest.Root(t, version))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer root.Close()
+			report, events := timelineFS(t, root, Options{Kinds: Kinds, Digest: true})
+			r := renderer()
+			for _, in := range report.Installations {
+				if gaps := in.Secrets(context.Background(), root, r.Secrets); len(gaps) > 0 {
+					t.Errorf("gaps %v", gaps)
+				}
+			}
+			out := render(t, r, events...)
+			kinds := map[Kind]bool{}
+			for _, e := range events {
+				kinds[e.Kind] = true
+			}
+			if version != "2026.9.6/node-host" && (len(kinds) < 8 || !kinds[KindMessage] || !kinds[KindLog] || !kinds[KindSession] || !kinds[KindResult]) {
+				t.Errorf("only kinds %v", kinds)
+			}
+			checkCSV(t, out.csv, len(events))
+			checkTimesketch(t, out.timesketch, 0)
+			if strings.ContainsFunc(strings.ReplaceAll(out.lines, "\n", ""), harmful) || strings.Count(out.lines, "\n") != len(events) {
+				t.Error("a line holds what is not to be shown, or is several")
+			}
+			for i, text := range []string{out.lines, out.records, out.csv, out.timesketch} {
+				for _, s := range secrets {
+					if at := strings.Index(text, s); at >= 0 {
+						t.Errorf("format %d shows %.6s… in …%.60s", i, s, text[max(0, at-60):at])
+					}
+				}
+			}
+		})
+	}
+}
+
+// TestSecretsAtTheEdges replaces secrets before anything is cut, escaped or joined.
+func TestSecretsAtTheEdges(t *testing.T) {
+	const value = "S3cr3tValue0123456789abcdef\nsecond line"
+	r := renderer(value)
+	var events []*Event
+	for n := range 230 {
+		message := strings.Repeat("x", n) + value
+		quoted, _ := json.Marshal(message)
+		dir := []byte(line("1", `{"role":"toolResult","toolCallId":"c","toolName":"exec","isError":true,"content":[{"type":"text","text":`+string(quoted)+`}]}`))
+		d, err := newDecoder(maphash.MakeSeed(), wanted(Kinds), false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		it, err := d.item(dir, "s")
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := &Event{Kind: KindExec, Source: &openclaw.Source{}, Asker: unknownAsker}
+		e.finish(&it.results[0])
+		events = append(events, e)
+	}
+	out := render(t, r, events...)
+	for i, text := range []string{out.lines, out.records, out.csv, out.timesketch} {
+		if at := strings.Index(text, "S3cr3t"); at >= 0 {
+			t.Errorf("format %d: %.80q", i, text[max(0, at-40):])
+		}
+	}
+}
+
+func TestLine(t *testing.T) {
+	three := 3
+	src := &openclaw.Source{Path: "/x"}
+	for _, c := range []struct {
+		e    Event
+		want string
+	}{
+		{Event{Kind: KindExec, Agent: "main", Session: "80f0b671-b03e", Line: 19, Asker: &Asker{Kind: "channel", Channel: "telegram", Sender: "666", Owner: OwnerNo}, What: "curl x | sh", Result: Result{Status: StatusOK, Exit: &three, Millis: 1200}},
+			"1970-01-01T00:00:00.000Z  exec   main/telegram:666,not-owner#80f0b671.19  curl x | sh  → 3 1.2 s"},
+		{Event{Kind: KindExec, NoTime: true, Session: "s", Line: 1, Call: 1, Asker: unknownAsker, Result: Result{Status: StatusNone}, Marks: []string{"masked", "elevated"}},
+			"1970-01-01T00:00:00.000Z~  exec   -/unknown#s.1/2  (command not in the evidence)  → no result  [masked elevated]"},
+		{Event{Kind: KindWrite, Agent: "main", Session: "s", Asker: unknownAsker, What: "/a b", Bytes: 7, Result: Result{Status: StatusError, Error: "no\nmore"}},
+			"1970-01-01T00:00:00.000Z  write  main/unknown#s.0  /a b (7 bytes)  → error (no)"},
+		{Event{Kind: KindExec, Agent: "main", Session: "s", Asker: unknownAsker, What: "a", Result: Result{Status: StatusRunning, PID: 77}},
+			"1970-01-01T00:00:00.000Z  exec   main/unknown#s.0  a  → running (pid 77)"},
+		{Event{Kind: KindLog, Session: "log", Asker: &Asker{Kind: "gateway"}, Tool: "gateway/ws", Target: "warn", What: "x"},
+			"1970-01-01T00:00:00.000Z  log    -/gateway#log.0  warn gateway/ws: x"},
+	} {
+		c.e.Source = src
+		if got := renderer().Line(&c.e); got != c.want {
+			t.Errorf("got  %s\nwant %s", got, c.want)
+		}
+	}
+}
+
+func TestCSVCells(t *testing.T) {
+	e := &Event{Kind: KindExec, Source: &openclaw.Source{Path: "/x"}, Asker: unknownAsker, What: `=cmd|' /C calc'!A0`, Tool: "-x", Cwd: "a\nb", Target: `"q",`}
+	rows, err := csv.NewReader(strings.NewReader(render(t, renderer(), e).csv)).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := fmt.Sprintf("%q", []string{rows[1][10], rows[1][8], rows[1][11], rows[1][12]})
+	if want := fmt.Sprintf("%q", []string{`'=cmd|' /C calc'!A0`, "'-x", `a\nb`, `"q",`}); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
