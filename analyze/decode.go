@@ -116,14 +116,16 @@ func (d *decoder) intern(raw []byte) string {
 
 func (d *decoder) word() string { return d.intern(d.p.RawText()) }
 
-// arenaBytes is how much of an arena is filled before the next is begun: what is in it counts towards the limit that
-// guards against a bomb.
-const arenaBytes = 4 << 20
+// arenaBytes is how much text an arena has room for. What is in it counts towards the limit that guards against a bomb.
+const arenaBytes = 2 << 20
 
-// unpack appends a row's JSON text to the arena and returns it.
-func (d *decoder) unpack(frame []byte, arena *[]byte) ([]byte, error) {
-	if len(*arena) > arenaBytes {
-		*arena = nil
+// unpack appends a row's JSON text, which its row says is size bytes long, to the arena and returns it. It begins a new
+// arena rather than move a full one: others point into it.
+func (d *decoder) unpack(frame []byte, size int64, arena *[]byte) ([]byte, error) {
+	const slack = 64 // the decoder wants a little more than the text takes
+	need := int(min(max(size, 0), jsonl.MaxLine)) + slack
+	if cap(*arena)-len(*arena) < need {
+		*arena = make([]byte, 0, max(arenaBytes, need))
 	}
 	start := len(*arena)
 	text, err := d.zstd.DecodeAll(frame, *arena)

@@ -272,7 +272,7 @@ func (d *decoder) batch(b *openclaw.Batch, into scratch) (out decoded) {
 		data := rec.Data
 		if rec.Zstd {
 			var err error
-			if data, err = d.unpack(rec.Data, &out.text); err != nil {
+			if data, err = d.unpack(rec.Data, rec.Size, &out.text); err != nil {
 				out.records++
 				out.bytes += int64(len(rec.Data))
 				out.fail(b, rec.Line, int64(len(rec.Data)), err)

@@ -300,7 +300,7 @@ func TestRowsKeepAnyName(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(want, got); diff != "" {
+		if diff := cmp.Diff(want, got, cmp.AllowUnexported(Meta{})); diff != "" {
 			t.Fatal(diff)
 		}
 	})

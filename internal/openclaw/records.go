@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	// batchBytes is how many bytes of rows a batch of a database holds, about.
-	batchBytes = 1 << 20
+	// batchBytes is how many bytes of rows a batch of a database holds, about; packed, they are several times that.
+	batchBytes = 256 << 10
 	// maxUnpacked bounds what one compressed transcript may unpack to. OpenClaw keeps a store below 10 GB.
 	maxUnpacked = 16 << 30
 	// unpackWindow bounds the memory of one zstd stream. Bytes.
