@@ -261,11 +261,7 @@ func stringMembers(text string) map[string]string {
 	m := map[string]string{}
 	var p jsonl.Parser
 	p.Reset([]byte(text))
-	for ok := p.Object(); ok; {
-		name, more := p.NextMember()
-		if !more {
-			break
-		}
+	for name := range p.Members() {
 		m[string(name)] = p.Text()
 	}
 	return m

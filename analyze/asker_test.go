@@ -17,7 +17,7 @@ var updateAskers = flag.Bool("update-askers", false, "write the golden lists of 
 
 // TestAskersOfStates holds who asked, for each session of every real state, to a list that was read by a person.
 func TestAskersOfStates(t *testing.T) {
-	for _, version := range statetest.Versions() {
+	for _, version := range states() {
 		name := strings.ReplaceAll(version, "/", "-")
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

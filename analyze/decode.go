@@ -178,12 +178,7 @@ func (d *decoder) hash(session string, id []byte) uint64 {
 // timestamp,message} and codex's {timestamp,type,payload}; trajectories' {type,ts,data}. It returns the id, raw.
 func (d *decoder) record(it *item) (id []byte) {
 	p := &d.p
-	p.Object()
-	for {
-		name, ok := p.NextMember()
-		if !ok {
-			return id
-		}
+	for name := range p.Members() {
 		switch string(name) {
 		case "type":
 			it.typ = d.word()
@@ -205,10 +200,9 @@ func (d *decoder) record(it *item) (id []byte) {
 			if raw := p.RawText(); d.text {
 				it.text = jsonl.Unquote(raw)
 			}
-		default:
-			p.Skip()
 		}
 	}
+	return id
 }
 
 func (d *decoder) timestamp(it *item) {
@@ -287,15 +281,12 @@ type message struct {
 // message reads a message of any role.
 func (d *decoder) message(it *item) {
 	p := &d.p
-	if !p.Object() {
+	if p.Kind() != '{' {
+		p.Skip()
 		return
 	}
 	d.msg = message{texts: d.msg.texts[:0]}
-	for {
-		name, ok := p.NextMember()
-		if !ok {
-			break
-		}
+	for name := range p.Members() {
 		d.messageMember(it, &d.msg, string(name))
 	}
 	d.finish(it, &d.msg)
@@ -351,18 +342,12 @@ func (d *decoder) messageMember(it *item, m *message, name string) {
 func (d *decoder) provenance() string {
 	p := &d.p
 	kind, tool := "", ""
-	for ok := p.Object(); ok; {
-		name, more := p.NextMember()
-		if !more {
-			break
-		}
+	for name := range p.Members() {
 		switch string(name) {
 		case "kind":
 			kind = d.word()
 		case "sourceTool", "sourceChannel":
 			tool = d.word()
-		default:
-			p.Skip()
 		}
 	}
 	if kind == "" {
@@ -374,14 +359,7 @@ func (d *decoder) provenance() string {
 // sender reads __openclaw: {senderIsOwner, senderId, senderName, transport{channel}} (2026.7 on).
 func (d *decoder) sender(m *message) {
 	p := &d.p
-	if !p.Object() {
-		return
-	}
-	for {
-		name, ok := p.NextMember()
-		if !ok {
-			return
-		}
+	for name := range p.Members() {
 		switch string(name) {
 		case "senderIsOwner":
 			if b, ok := p.Bool(); ok && b {
@@ -395,29 +373,18 @@ func (d *decoder) sender(m *message) {
 			m.name = p.RawText()
 		case "senderIdentity", "transport":
 			d.channel(m)
-		default:
-			p.Skip()
 		}
 	}
 }
 
 func (d *decoder) channel(m *message) {
 	p := &d.p
-	if !p.Object() {
-		return
-	}
-	for {
-		name, ok := p.NextMember()
-		if !ok {
-			return
-		}
+	for name := range p.Members() {
 		switch string(name) {
 		case "channel", "pluginId":
 			if raw := p.RawText(); len(raw) > 2 {
 				m.channel = raw
 			}
-		default:
-			p.Skip()
 		}
 	}
 }
@@ -428,13 +395,10 @@ func (d *decoder) content(it *item, m *message) {
 	switch p.Kind() {
 	case '"':
 		m.texts = append(m.texts, p.Raw())
-	case '[':
-		p.Array()
-		for p.NextElement() {
+	default:
+		for range p.Elements() {
 			d.part(it, m)
 		}
-	default:
-		p.Skip()
 	}
 }
 
@@ -448,15 +412,8 @@ type part struct {
 
 func (d *decoder) part(it *item, m *message) {
 	p := &d.p
-	if !p.Object() {
-		return
-	}
 	var c part
-	for {
-		name, ok := p.NextMember()
-		if !ok {
-			break
-		}
+	for name := range p.Members() {
 		switch string(name) {
 		case "type":
 			c.typ = d.word()
@@ -474,8 +431,6 @@ func (d *decoder) part(it *item, m *message) {
 			c.isError, _ = p.Bool()
 		case "content":
 			c.result = p.Raw()
-		default:
-			p.Skip()
 		}
 	}
 	switch c.typ {
@@ -527,14 +482,7 @@ type details struct {
 }
 
 func (d *decoder) details(p *jsonl.Parser, out *details, depth int) {
-	if !p.Object() {
-		return
-	}
-	for {
-		name, ok := p.NextMember()
-		if !ok {
-			return
-		}
+	for name := range p.Members() {
 		switch string(name) {
 		case "status":
 			out.status = d.intern(p.RawText())
@@ -578,8 +526,6 @@ func (d *decoder) details(p *jsonl.Parser, out *details, depth int) {
 				out.inner = &details{}
 			}
 			d.details(p, out.inner, depth-1)
-		default:
-			p.Skip()
 		}
 	}
 }
@@ -768,16 +714,9 @@ func numberAfter(text []byte, phrase string) *int {
 // data reads what a trajectory event carries: a tool call, its result, or a snapshot of messages.
 func (d *decoder) data(it *item) {
 	p := &d.p
-	if !p.Object() {
-		return
-	}
 	var id, args, result []byte
 	tool, success, said := "", true, false
-	for {
-		name, ok := p.NextMember()
-		if !ok {
-			break
-		}
+	for name := range p.Members() {
 		switch string(name) {
 		case "toolCallId":
 			id = p.RawText()
@@ -791,8 +730,6 @@ func (d *decoder) data(it *item) {
 			result = p.Raw()
 		case "messagesSnapshot":
 			d.snapshot(it)
-		default:
-			p.Skip()
 		}
 	}
 	switch {
@@ -822,14 +759,9 @@ func (d *decoder) trajectoryResult(id []byte, tool string, result []byte, failed
 // snapshot reads the messages that a trajectory repeats: they outlive a deleted transcript.
 func (d *decoder) snapshot(it *item) {
 	p := &d.p
-	if p.Kind() != '[' {
-		p.Skip()
-		return
-	}
 	all := d.text
 	d.text = false
-	p.Array()
-	for p.NextElement() {
+	for range p.Elements() {
 		said := item{}
 		d.message(&said)
 		for _, c := range said.calls {

@@ -96,11 +96,10 @@ func (m made) Read(p []byte) (int, error) { return m.r.Read(p) }
 
 type yes struct{}
 
+var line32k = strings.Repeat("y", 32<<10)
+
 func (yes) Read(p []byte) (int, error) {
-	for i := range p {
-		p[i] = 'y'
-	}
-	return len(p), nil
+	return copy(p, line32k), nil
 }
 
 // TestTwoGigabyteLine passes over a line of 2 GB, in little memory, and reads what follows it.
@@ -267,6 +266,7 @@ func TestHostileDatabases(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			dir := newHost(t, map[string]string{sessionsDir + "t.jsonl": callLine("1", "c", "beside")})
 			name := filepath.Join(dir, agentDB)
 			if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {

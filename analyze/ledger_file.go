@@ -120,17 +120,11 @@ func (l *ledgerReader) elements(f *fileLedger, text []byte, base entry) {
 	}
 	if f.form == inRoot {
 		found = eachOf(&p, take)
-	} else if p.Object() {
-		for {
-			name, ok := p.NextMember()
-			if !ok {
-				break
+	} else {
+		for name := range p.Members() {
+			if string(name) == f.form {
+				found = eachOf(&p, take)
 			}
-			if string(name) != f.form {
-				p.Skip()
-				continue
-			}
-			found = eachOf(&p, take)
 		}
 	}
 	if l.ctx.Err() != nil {

@@ -84,30 +84,25 @@ func (v value) each() iter.Seq2[string, value] {
 
 // eachOf yields the members or elements of the value that comes next, and reports whether it has such.
 func eachOf(p *jsonl.Parser, yield func(string, value) bool) bool {
-	next := func() (string, bool) { return "", p.NextElement() }
-	switch p.Kind() {
+	kind := p.Kind()
+	switch kind {
 	case '{':
-		p.Object()
-		next = func() (string, bool) {
-			name, ok := p.NextMember()
-			return string(name), ok
+		for name := range p.Members() {
+			key := string(name)
+			if raw := p.Raw(); raw == nil || !yield(key, value{raw: raw}) {
+				break
+			}
 		}
 	case '[':
-		p.Array()
+		for range p.Elements() {
+			if raw := p.Raw(); raw == nil || !yield("", value{raw: raw}) {
+				break
+			}
+		}
 	default:
 		p.Skip()
-		return false
 	}
-	for {
-		name, ok := next()
-		if !ok {
-			return true
-		}
-		raw := p.Raw()
-		if raw == nil || !yield(name, value{raw: raw}) {
-			return true
-		}
-	}
+	return kind == '{' || kind == '['
 }
 
 func (v value) kind() jsonl.Kind {

@@ -77,11 +77,7 @@ func logEvent(src *openclaw.Source, text []byte, line int64) (*Event, error) {
 	if p.Kind() != '{' {
 		return nil, errNotObject
 	}
-	for ok := p.Object(); ok; {
-		name, more := p.NextMember()
-		if !more {
-			break
-		}
+	for name := range p.Members() {
 		switch key := string(name); key {
 		case "time":
 			e.Time, _ = parseTime(p.RawText())
@@ -105,8 +101,6 @@ func logEvent(src *openclaw.Source, text []byte, line int64) (*Event, error) {
 				continue
 			}
 			parts = append(parts, part)
-		default:
-			p.Skip()
 		}
 	}
 	if err := p.End(); err != nil {
@@ -125,11 +119,7 @@ func subsystemOf(part string) string {
 
 // logLevel reads _meta's level, and its date where the line has no time of its own.
 func logLevel(p *jsonl.Parser, e *Event) (level string) {
-	for ok := p.Object(); ok; {
-		name, more := p.NextMember()
-		if !more {
-			break
-		}
+	for name := range p.Members() {
 		switch string(name) {
 		case "logLevelName":
 			level = p.Text()
@@ -137,8 +127,6 @@ func logLevel(p *jsonl.Parser, e *Event) (level string) {
 			if ms, ok := parseTime(p.RawText()); ok && e.Time == 0 {
 				e.Time = ms
 			}
-		default:
-			p.Skip()
 		}
 	}
 	return level

@@ -196,7 +196,7 @@ func TestTimesketchLongStrings(t *testing.T) {
 // that was planted in it.
 func TestStatesRevealNothing(t *testing.T) {
 	secrets := statetest.Secrets(t)
-	for _, version := range statetest.Versions() {
+	for _, version := range states() {
 		t.Run(version, func(t *testing.T) {
 			t.Parallel()
 			root, err := host.OpenRoot(statetest.Root(t, version))
@@ -225,9 +225,6 @@ func TestStatesRevealNothing(t *testing.T) {
 				t.Error("a line holds what is not to be shown, or is several")
 			}
 			for i, text := range []string{out.lines, out.records, out.csv, out.timesketch} {
-				// Through 2026.3 a result holds foo-sk-FAKE…, printed by echo "$FOO-$BAR" and nowhere in the state but there.
-				// internal/secret takes a key's prefix behind a dash for part of a word.
-				text = strings.ReplaceAll(text, "foo-sk-FAKEfakefakefakefakefake1234", "")
 				for _, s := range secrets {
 					if at := strings.Index(text, s); at >= 0 {
 						t.Errorf("format %d shows %.6s… in …%.60s", i, s, text[max(0, at-60):at])

@@ -26,12 +26,8 @@ func readArguments(raw []byte) (a arguments, ok bool) {
 	if p.Kind() == '"' {
 		p.Reset([]byte(p.Text()))
 	}
-	ok = p.Object()
-	for ok {
-		name, more := p.NextMember()
-		if !more {
-			break
-		}
+	ok = p.Kind() == '{'
+	for name := range p.Members() {
 		a.member(string(name), &p)
 	}
 	return a, ok && p.End() == nil
@@ -111,8 +107,7 @@ func words(p *jsonl.Parser) string {
 		return p.Text()
 	}
 	var list []string
-	p.Array()
-	for p.NextElement() {
+	for range p.Elements() {
 		list = append(list, p.Text())
 	}
 	return strings.Join(list, " ")

@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
@@ -21,6 +23,27 @@ import (
 	"github.com/ncruces/go-sqlite3"
 	"pgregory.net/rapid"
 )
+
+// raced reports a build with the race detector, under which everything takes ten times as long: then tests of all
+// states take two of them, and properties fewer examples.
+func raced() bool {
+	info, ok := debug.ReadBuildInfo()
+	return ok && slices.ContainsFunc(info.Settings, func(s debug.BuildSetting) bool { return s.Key == "-race" && s.Value == "true" })
+}
+
+func TestMain(m *testing.M) {
+	if raced() {
+		flag.Set("rapid.checks", "10")
+	}
+	os.Exit(m.Run())
+}
+
+func states() []string {
+	if raced() {
+		return []string{"2026.2.12", "2026.9.6/running"}
+	}
+	return statetest.Versions()
+}
 
 // timeline reads a directory as a host and returns its events.
 func timeline(t testing.TB, dir string, o Options) (*Report, []*Event) {
@@ -72,8 +95,9 @@ func TestDifferential(t *testing.T) {
 			t.Skip(err)
 		}
 	}
-	for _, version := range statetest.Versions() {
+	for _, version := range states() {
 		t.Run(version, func(t *testing.T) {
+			t.Parallel()
 			dir := statetest.Root(t, version)
 			before := statetest.Snapshot(t, dir)
 			r, events := timeline(t, dir, Options{})

@@ -11,6 +11,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"iter"
 	"math/bits"
 	"strconv"
 	"unicode/utf16"
@@ -41,7 +42,7 @@ type Parser struct {
 	pos   int
 	err   *SyntaxError
 	plain bool   // the text holds no control character, so no string does
-	first bool   // the next NextMember or NextElement is the first of its container
+	first bool   // what comes next is the first of its container
 	open  int    // containers entered and not left
 	stack []byte // closing brackets that Skip still waits for
 	key   []byte // scratch for unquoted names
@@ -110,14 +111,51 @@ func (p *Parser) Kind() Kind {
 	return 0
 }
 
-// Object enters the next value if it is an object. Otherwise it skips the value and returns false.
-// After true, call NextMember until it returns false.
-func (p *Parser) Object() bool { return p.enter('{') }
+// Members enters the next value and yields the names of its members, unquoted and valid until the next; of a value
+// that is no object it yields none. A member whose value the loop does not read is skipped. The loop must not break off.
+func (p *Parser) Members() iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		if !p.enter('{') {
+			return
+		}
+		for {
+			name, ok := p.member()
+			if !ok {
+				return
+			}
+			p.space() // looking at the value does not read it
+			value := p.pos
+			if !yield(name) {
+				return
+			}
+			if p.pos == value {
+				p.Skip()
+			}
+		}
+	}
+}
 
-// Array enters the next value if it is an array. Otherwise it skips the value and returns false.
-// After true, call NextElement until it returns false.
-func (p *Parser) Array() bool { return p.enter('[') }
+// Elements enters the next value and yields once for each of its elements; for a value that is no array it does not
+// yield. An element that the loop does not read is skipped. The loop must not break off.
+func (p *Parser) Elements() iter.Seq[int] {
+	return func(yield func(int) bool) {
+		if !p.enter('[') {
+			return
+		}
+		for i := 0; p.next(']'); i++ {
+			p.space() // looking at the value does not read it
+			value := p.pos
+			if !yield(i) {
+				return
+			}
+			if p.pos == value {
+				p.Skip()
+			}
+		}
+	}
+}
 
+// enter enters the next value if it begins with the bracket, and otherwise skips it.
 func (p *Parser) enter(bracket byte) bool {
 	if p.peek() != bracket {
 		p.Skip()
@@ -133,9 +171,8 @@ func (p *Parser) enter(bracket byte) bool {
 	return true
 }
 
-// NextMember moves to the next member of the object entered last and returns its name, unquoted and valid
-// until the next call. The caller must read or Skip the member's value. It returns false at the object's end.
-func (p *Parser) NextMember() (name []byte, ok bool) {
+// member moves to the next member of the object entered last and returns its name.
+func (p *Parser) member() (name []byte, ok bool) {
 	if !p.next('}') {
 		return nil, false
 	}
@@ -158,9 +195,6 @@ func (p *Parser) NextMember() (name []byte, ok bool) {
 	}
 	return raw[1 : len(raw)-1], true
 }
-
-// NextElement moves to the next element of the array entered last, or returns false at its end.
-func (p *Parser) NextElement() bool { return p.next(']') }
 
 func (p *Parser) next(closing byte) bool {
 	first := p.first

@@ -75,16 +75,11 @@ func walk(text []byte) error {
 	value = func() {
 		switch p.Kind() {
 		case '{':
-			p.Object()
-			for {
-				if _, ok := p.NextMember(); !ok {
-					return
-				}
+			for range p.Members() {
 				value()
 			}
 		case '[':
-			p.Array()
-			for p.NextElement() {
+			for range p.Elements() {
 				value()
 			}
 		case '"':
@@ -110,17 +105,10 @@ func TestWalkAgreesWithSkip(t *testing.T) {
 func TestLastNameWins(t *testing.T) {
 	var p Parser
 	p.Reset([]byte(`{"command":"ls","Command":"no","comm\u0061nd":"rm"}`))
-	p.Object()
 	command := ""
-	for {
-		name, ok := p.NextMember()
-		if !ok {
-			break
-		}
-		if string(name) == "command" {
+	for name := range p.Members() {
+		if string(name) == "command" { // the others are skipped
 			command = p.Text()
-		} else {
-			p.Skip()
 		}
 	}
 	if err := p.End(); err != nil || command != "rm" {
@@ -251,5 +239,25 @@ func TestUnquoteStartCutsWhole(t *testing.T) {
 		if !strings.HasPrefix(whole, got) || len(got) < min(n, len(whole)) || len(got) > n+4 && got != whole {
 			t.Errorf("first %d bytes of %q: %q", n, whole, got)
 		}
+	}
+}
+
+// TestUnreadValuesAreSkipped looks at values without reading them, between white space.
+func TestUnreadValuesAreSkipped(t *testing.T) {
+	var p Parser
+	p.Reset([]byte(`{ "a" : { "x" : [ 1 , 2 ] } , "b" : [ true , "y" ] , "c" : 3 }`))
+	var names []string
+	elements := 0
+	for name := range p.Members() {
+		names = append(names, string(name)+string(p.Kind()))
+		if string(name) == "b" {
+			for range p.Elements() {
+				p.Kind()
+				elements++
+			}
+		}
+	}
+	if err := p.End(); err != nil || strings.Join(names, " ") != "a{ b[ c0" || elements != 2 {
+		t.Errorf("%v, %d elements, %v", names, elements, err)
 	}
 }

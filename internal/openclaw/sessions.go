@@ -76,14 +76,8 @@ func (x *sessionIndex) file(fsys fs.FS, a Agent) {
 	}
 	var p jsonl.Parser
 	p.Reset(text)
-	if p.Object() {
-		for {
-			key, ok := p.NextMember()
-			if !ok {
-				break
-			}
-			x.entry(string(key), a.ID, p.Raw())
-		}
+	for key := range p.Members() {
+		x.entry(string(key), a.ID, p.Raw())
 	}
 	if err := p.End(); err != nil {
 		x.gaps = append(x.gaps, Gap{Path: name, What: err.Error()})
@@ -125,22 +119,13 @@ func flatten(text []byte, depth int) map[string]string {
 }
 
 func flattenInto(p *jsonl.Parser, prefix string, depth int, out map[string]string) {
-	if !p.Object() {
-		return
-	}
-	for {
-		name, ok := p.NextMember()
-		if !ok {
-			return
-		}
+	for name := range p.Members() {
 		full := prefix + string(name)
 		switch kind := p.Kind(); {
 		case kind == '"':
 			out[full] = p.Text()
 		case kind == '{' && depth > 1:
 			flattenInto(p, full+".", depth-1, out)
-		default:
-			p.Skip()
 		}
 	}
 }
