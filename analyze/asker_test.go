@@ -134,8 +134,12 @@ func TestOwners(t *testing.T) {
 		sender string
 		want   Owner
 	}{
-		{nil, "+1", OwnerUnknown}, {[]string{"+1"}, "+1", OwnerYes}, {[]string{"signal:+1"}, "+1", OwnerYes},
-		{[]string{"telegram:+1"}, "+1", OwnerNo}, {[]string{"*"}, "+1", OwnerYes}, {[]string{"+11"}, "+1", OwnerNo},
+		{nil, "+1", OwnerUnknown},
+		{[]string{"+1"}, "+1", OwnerYes},
+		{[]string{"signal:+1"}, "+1", OwnerYes},
+		{[]string{"telegram:+1"}, "+1", OwnerNo},
+		{[]string{"*"}, "+1", OwnerYes},
+		{[]string{"+11"}, "+1", OwnerNo},
 	} {
 		text := fmt.Sprintf("[Signal M id:%s 2026-11-22 08:05 UTC] hi", c.sender)
 		got := askers{c.owners}.of(&openclaw.Source{}, &openclaw.Session{Key: "agent:main:main"}, &prompt{text: text})

@@ -136,13 +136,24 @@ func countLedgers(t *testing.T, state string, events []*Event) {
 	}
 	for tool, counts := range map[string][][2]string{
 		"sqlite3": {
-			{"operator_approvals"}, {"channel_pairing_requests"}, {"channel_pairing_allow_entries"}, {"device_pairing_paired"}, {"cron_jobs"},
-			{"cron_run_receipts"}, {"gateway_boot_lifecycle"}, {"secret_store_entries"}, {"subagent_runs"}, {"session_state_events"},
+			{"operator_approvals"},
+			{"channel_pairing_requests"},
+			{"channel_pairing_allow_entries"},
+			{"device_pairing_paired"},
+			{"cron_jobs"},
+			{"cron_run_receipts"},
+			{"gateway_boot_lifecycle"},
+			{"secret_store_entries"},
+			{"subagent_runs"},
+			{"session_state_events"},
 			{"diagnostic_events", " WHERE scope = 'config-audit'"},
 		},
 		"jq": {
-			{"logs/config-audit.jsonl", "1"}, {"logs/commands.log", "1"}, {"cron/jobs.json", ".jobs[]|1"},
-			{"devices/paired.json", ".[]|1"}, {"credentials/signal-pairing.json", ".requests[]|1"},
+			{"logs/config-audit.jsonl", "1"},
+			{"logs/commands.log", "1"},
+			{"cron/jobs.json", ".jobs[]|1"},
+			{"devices/paired.json", ".[]|1"},
+			{"credentials/signal-pairing.json", ".requests[]|1"},
 		},
 	} {
 		if _, err := exec.LookPath(tool); err != nil {
@@ -327,24 +338,42 @@ func TestHostileTables(t *testing.T) {
 		{"a virtual table", `PRAGMA writable_schema = ON; INSERT INTO sqlite_schema VALUES ('table', 'cron_jobs', 'cron_jobs', 0, 'CREATE VIRTUAL TABLE cron_jobs USING fts5(job_id)')`, "", `table cron_jobs: has no column "job_id"; not read`},
 		{"a computed column", `CREATE TABLE gateway_boot_lifecycle (pid INTEGER, started_at_ms AS (pid + 1)); INSERT INTO gateway_boot_lifecycle VALUES (5)`, "", "table gateway_boot_lifecycle: querying: "},
 		{"no rowid", `CREATE TABLE gateway_boot_lifecycle (pid INTEGER PRIMARY KEY, started_at_ms INTEGER) WITHOUT ROWID; INSERT INTO gateway_boot_lifecycle VALUES (5, 6)`, "", "table gateway_boot_lifecycle: querying: "},
-		{"other letters", `CREATE TABLE Gateway_Boot_Lifecycle (PID INTEGER, Started_At_Ms INTEGER); INSERT INTO gateway_boot_lifecycle VALUES (5, 6)`,
-			"6 config gateway.1 unknown: started → ok no-end-recorded", ""},
-		{"a torn object", approvals + `INSERT INTO operator_approvals VALUES ('a', 'exec', 'denied', '{"commandText":"id', 1, 2, 'deny', 'device', 'd', 'user')`,
-			"1 approval approval.1 agent: exec → approval-pending record-damaged", "table operator_approvals: row 1: presentation_json: invalid JSON at byte"},
-		{"wrong types", approvals + `INSERT INTO operator_approvals VALUES (x'00', x'ff', 'pending', '[1]', 'soon', 1.5, 7, NULL, NULL, NULL)`,
-			"approval approval.1 agent: \xff → approval-pending time:file", ""},
-		{"a wrong type within", approvals + `INSERT INTO operator_approvals VALUES ('a', 'exec', 'pending', '{"commandText":["id"],"title":{"a":1}}', -5, NULL, NULL, NULL, NULL, NULL)`,
-			"approval approval.1 agent: exec → approval-pending time:file", ""},
-		{"too long a value", approvals + `INSERT INTO operator_approvals VALUES ('a', 'exec', 'pending', zeroblob(5000000), 1, NULL, NULL, NULL, NULL, NULL), ('b', 'exec', 'pending', '{"commandText":"id"}', 1, NULL, NULL, NULL, NULL, NULL)`,
-			"1 approval approval.2 agent: id → approval-pending", "table operator_approvals: row 1: a value is longer than 4 MiB; not read"},
-		{"deep", approvals + `INSERT INTO operator_approvals VALUES ('a', 'exec', 'pending', '` + strings.Repeat(`{"commandText":`, 20000) + `', 1, NULL, NULL, NULL, NULL, NULL)`,
-			"1 approval approval.1 agent: exec → approval-pending record-damaged", "presentation_json: invalid JSON"},
-		{"a name twice", approvals + `INSERT INTO operator_approvals VALUES ('a', 'exec', 'pending', '{"commandText":"ls","CommandText":"pwd","commandText":"rm"}', 1, NULL, NULL, NULL, NULL, NULL)`,
-			"1 approval approval.1 agent: rm → approval-pending", ""},
-		{"an approved command no transcript has", approvals + `INSERT INTO operator_approvals VALUES ('a', 'exec', 'allowed', '{"commandText":"id","nodeId":"n"}', 1, 2, 'allow-once', 'device', 'd', 'user')`,
-			"1 exec approval.1/3 agent: id → no result node:n,approval-record-only", ""},
-		{"a time beyond all", `CREATE TABLE gateway_boot_lifecycle (pid INTEGER, started_at_ms INTEGER); INSERT INTO gateway_boot_lifecycle VALUES (5, 9223372036854775807)`,
-			"config gateway.1 unknown: started → ok no-end-recorded,time:file", ""},
+		{
+			"other letters", `CREATE TABLE Gateway_Boot_Lifecycle (PID INTEGER, Started_At_Ms INTEGER); INSERT INTO gateway_boot_lifecycle VALUES (5, 6)`,
+			"6 config gateway.1 unknown: started → ok no-end-recorded", "",
+		},
+		{
+			"a torn object", approvals + `INSERT INTO operator_approvals VALUES ('a', 'exec', 'denied', '{"commandText":"id', 1, 2, 'deny', 'device', 'd', 'user')`,
+			"1 approval approval.1 agent: exec → approval-pending record-damaged", "table operator_approvals: row 1: presentation_json: invalid JSON at byte",
+		},
+		{
+			"wrong types", approvals + `INSERT INTO operator_approvals VALUES (x'00', x'ff', 'pending', '[1]', 'soon', 1.5, 7, NULL, NULL, NULL)`,
+			"approval approval.1 agent: \xff → approval-pending time:file", "",
+		},
+		{
+			"a wrong type within", approvals + `INSERT INTO operator_approvals VALUES ('a', 'exec', 'pending', '{"commandText":["id"],"title":{"a":1}}', -5, NULL, NULL, NULL, NULL, NULL)`,
+			"approval approval.1 agent: exec → approval-pending time:file", "",
+		},
+		{
+			"too long a value", approvals + `INSERT INTO operator_approvals VALUES ('a', 'exec', 'pending', zeroblob(5000000), 1, NULL, NULL, NULL, NULL, NULL), ('b', 'exec', 'pending', '{"commandText":"id"}', 1, NULL, NULL, NULL, NULL, NULL)`,
+			"1 approval approval.2 agent: id → approval-pending", "table operator_approvals: row 1: a value is longer than 4 MiB; not read",
+		},
+		{
+			"deep", approvals + `INSERT INTO operator_approvals VALUES ('a', 'exec', 'pending', '` + strings.Repeat(`{"commandText":`, 20000) + `', 1, NULL, NULL, NULL, NULL, NULL)`,
+			"1 approval approval.1 agent: exec → approval-pending record-damaged", "presentation_json: invalid JSON",
+		},
+		{
+			"a name twice", approvals + `INSERT INTO operator_approvals VALUES ('a', 'exec', 'pending', '{"commandText":"ls","CommandText":"pwd","commandText":"rm"}', 1, NULL, NULL, NULL, NULL, NULL)`,
+			"1 approval approval.1 agent: rm → approval-pending", "",
+		},
+		{
+			"an approved command no transcript has", approvals + `INSERT INTO operator_approvals VALUES ('a', 'exec', 'allowed', '{"commandText":"id","nodeId":"n"}', 1, 2, 'allow-once', 'device', 'd', 'user')`,
+			"1 exec approval.1/3 agent: id → no result node:n,approval-record-only", "",
+		},
+		{
+			"a time beyond all", `CREATE TABLE gateway_boot_lifecycle (pid INTEGER, started_at_ms INTEGER); INSERT INTO gateway_boot_lifecycle VALUES (5, 9223372036854775807)`,
+			"config gateway.1 unknown: started → ok no-end-recorded,time:file", "",
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			events, r := ledgerTimeline(t, openRoot(t, craft(t, test.sql, nil)))
@@ -374,24 +403,38 @@ func TestLedgerFiles(t *testing.T) {
 		{"an array", "cron/jobs.json", `[` + job + `]`, "", `the document: no list of records "jobs" in it`},
 		{"empty", "cron/jobs.json", ``, "", "the document: invalid JSON"},
 		{"wrong elements", "cron/jobs.json", `{"jobs":[7,null,"x",` + job + `]}`, strings.Replace(told, ".1", ".4", 1), "element 1: not a JSON object"},
-		{"wrong members", "cron/jobs.json", `{"jobs":[{"id":7,"name":[],"schedule":3,"payload":null,"enabled":"yes","createdAtMs":"x","state":[]}]}`,
-			"1700000000000 automation cronjob.1 unknown: no schedule, → ok disabled,time:file", ""},
+		{
+			"wrong members", "cron/jobs.json", `{"jobs":[{"id":7,"name":[],"schedule":3,"payload":null,"enabled":"yes","createdAtMs":"x","state":[]}]}`,
+			"1700000000000 automation cronjob.1 unknown: no schedule, → ok disabled,time:file", "",
+		},
 		{"deep", "cron/jobs.json", `{"jobs":[` + strings.Repeat("[", 20000), "", "nested too deep"},
 		{"binary", "devices/paired.json", "\x00\xff", "", "the document: invalid JSON at byte 0"},
-		{"a device", "devices/paired.json", `{"D":{"deviceId":"D","approvedAtMs":5,"tokens":{"node":{"token":"SECRETSECRET","lastUsedAtMs":9}}}}`,
-			"5 pairing device.1 unknown: D tokens=node → ok\n9 pairing device.1/2 unknown: D tokens=node → ok", ""},
-		{"a node", "nodes/paired.json", `{"N":{"token":"SECRETSECRET","approvedAtMs":5,"commands":["system.run"],"remoteIp":"198.51.100.7"}}`,
-			"5 pairing node.1 unknown: N ip=198.51.100.7 commands=system.run → ok", ""},
+		{
+			"a device", "devices/paired.json", `{"D":{"deviceId":"D","approvedAtMs":5,"tokens":{"node":{"token":"SECRETSECRET","lastUsedAtMs":9}}}}`,
+			"5 pairing device.1 unknown: D tokens=node → ok\n9 pairing device.1/2 unknown: D tokens=node → ok", "",
+		},
+		{
+			"a node", "nodes/paired.json", `{"N":{"token":"SECRETSECRET","approvedAtMs":5,"commands":["system.run"],"remoteIp":"198.51.100.7"}}`,
+			"5 pairing node.1 unknown: N ip=198.51.100.7 commands=system.run → ok", "",
+		},
 		{"a node that asks", "nodes/pending.json", `{"R":{"nodeId":"N","ts":5,"silent":true}}`, "5 pairing nodereq.1 unknown: N → approval-pending silent", ""},
 		{"allowed by number", "credentials/telegram-allowFrom.json", `{"allowFrom":["*",{"a":1}]}`, "1700000000000 pairing chanok.1 unknown: telegram * → ok time:file", "element 2"},
-		{"an allowed command", "exec-approvals.json", `{"socket":{"token":"SECRETSECRET"},"defaults":{"security":"full","ask":"off"},"agents":{"*":{"allowlist":[{"pattern":"/bin/sh","lastUsedAt":7,"lastUsedCommand":"sh -c id"}]}}}`,
-			"7 approval allowcmd.1/2 unknown: /bin/sh last=\"sh -c id\" → ok\n7 exec allowcmd.1/3 unknown: sh -c id → no result allow-list-record-only\n1700000000000 approval allowcmd.1 unknown: security=full ask=off → ok time:file", ""},
-		{"a torn line", "logs/config-audit.jsonl.migrated.raw", `{"ts":"2026-11-22T08:00:00.000Z","event":"config.write","argv":["openclaw","config","set","gateway.auth.token","SECRETSECRETsecret99"],"result":"rename","suspicious":["size-drop"]}` + "\n{\"ts\":",
-			"1795334400000 config confaud.1 unknown: config.write by: openclaw config set gateway.auth.token *** → ok suspicious:size-drop,masked", "line 2: invalid JSON"},
-		{"a script's line", "logs/gateway-restart.log", "[2026-11-22T08:00:00.000Z] openclaw gateway lifecycle action=stop pid=12\nsystemctl: no\n",
-			"1700000000000 config restart.2 unknown: systemctl: no → no result time:file\n1795334400000 config restart.1 unknown: gateway lifecycle action=stop pid=12 → no result", ""},
-		{"a state of its own", "cron/jobs-state.json", `{"version":1,"jobs":{"J":{"state":{"lastRunAtMs":5,"lastStatus":"error"}}}}`,
-			"5 automation cronstat.1 automation:J: ran: an automation that is no longer there → error", ""},
+		{
+			"an allowed command", "exec-approvals.json", `{"socket":{"token":"SECRETSECRET"},"defaults":{"security":"full","ask":"off"},"agents":{"*":{"allowlist":[{"pattern":"/bin/sh","lastUsedAt":7,"lastUsedCommand":"sh -c id"}]}}}`,
+			"7 approval allowcmd.1/2 unknown: /bin/sh last=\"sh -c id\" → ok\n7 exec allowcmd.1/3 unknown: sh -c id → no result allow-list-record-only\n1700000000000 approval allowcmd.1 unknown: security=full ask=off → ok time:file", "",
+		},
+		{
+			"a torn line", "logs/config-audit.jsonl.migrated.raw", `{"ts":"2026-11-22T08:00:00.000Z","event":"config.write","argv":["openclaw","config","set","gateway.auth.token","SECRETSECRETsecret99"],"result":"rename","suspicious":["size-drop"]}` + "\n{\"ts\":",
+			"1795334400000 config confaud.1 unknown: config.write by: openclaw config set gateway.auth.token *** → ok suspicious:size-drop,masked", "line 2: invalid JSON",
+		},
+		{
+			"a script's line", "logs/gateway-restart.log", "[2026-11-22T08:00:00.000Z] openclaw gateway lifecycle action=stop pid=12\nsystemctl: no\n",
+			"1700000000000 config restart.2 unknown: systemctl: no → no result time:file\n1795334400000 config restart.1 unknown: gateway lifecycle action=stop pid=12 → no result", "",
+		},
+		{
+			"a state of its own", "cron/jobs-state.json", `{"version":1,"jobs":{"J":{"state":{"lastRunAtMs":5,"lastStatus":"error"}}}}`,
+			"5 automation cronstat.1 automation:J: ran: an automation that is no longer there → error", "",
+		},
 		{"not a ledger", "cron/jobs.json-wal", `x`, "", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -271,16 +271,26 @@ func TestLine(t *testing.T) {
 		e    Event
 		want string
 	}{
-		{Event{Kind: KindExec, Agent: "main", Session: "80f0b671-b03e", Line: 19, Asker: &Asker{Kind: "channel", Channel: "telegram", Sender: "666", Owner: OwnerNo}, What: "curl x | sh", Result: Result{Status: StatusOK, Exit: &three, Millis: 1200}},
-			"1970-01-01T00:00:00.000Z  exec   main/telegram:666,not-owner#80f0b671.19  curl x | sh  → 3 1.2s"},
-		{Event{Kind: KindExec, NoTime: true, Session: "s", Line: 1, Call: 1, Asker: unknownAsker, Result: Result{Status: StatusNone}, Marks: []string{"masked", "elevated"}},
-			"1970-01-01T00:00:00.000Z~  exec   -/unknown#s.1/2  (command not in the evidence)  → no result  [masked elevated]"},
-		{Event{Kind: KindWrite, Agent: "main", Session: "s", Asker: unknownAsker, What: "/a b", Bytes: 7, Result: Result{Status: StatusError, Error: "no\nmore"}},
-			"1970-01-01T00:00:00.000Z  write  main/unknown#s.0  /a b (7 bytes)  → error (no)"},
-		{Event{Kind: KindExec, Agent: "main", Session: "s", Asker: unknownAsker, What: "a", Result: Result{Status: StatusRunning, PID: 77}},
-			"1970-01-01T00:00:00.000Z  exec   main/unknown#s.0  a  → running (pid 77)"},
-		{Event{Kind: KindLog, Session: "log", Asker: &Asker{Kind: "gateway"}, Tool: "gateway/ws", Target: "warn", What: "x"},
-			"1970-01-01T00:00:00.000Z  log    -/gateway#log.0  warn gateway/ws: x"},
+		{
+			Event{Kind: KindExec, Agent: "main", Session: "80f0b671-b03e", Line: 19, Asker: &Asker{Kind: "channel", Channel: "telegram", Sender: "666", Owner: OwnerNo}, What: "curl x | sh", Result: Result{Status: StatusOK, Exit: &three, Millis: 1200}},
+			"1970-01-01T00:00:00.000Z  exec   main/telegram:666,not-owner#80f0b671.19  curl x | sh  → 3 1.2s",
+		},
+		{
+			Event{Kind: KindExec, NoTime: true, Session: "s", Line: 1, Call: 1, Asker: unknownAsker, Result: Result{Status: StatusNone}, Marks: []string{"masked", "elevated"}},
+			"1970-01-01T00:00:00.000Z~  exec   -/unknown#s.1/2  (command not in the evidence)  → no result  [masked elevated]",
+		},
+		{
+			Event{Kind: KindWrite, Agent: "main", Session: "s", Asker: unknownAsker, What: "/a b", Bytes: 7, Result: Result{Status: StatusError, Error: "no\nmore"}},
+			"1970-01-01T00:00:00.000Z  write  main/unknown#s.0  /a b (7 bytes)  → error (no)",
+		},
+		{
+			Event{Kind: KindExec, Agent: "main", Session: "s", Asker: unknownAsker, What: "a", Result: Result{Status: StatusRunning, PID: 77}},
+			"1970-01-01T00:00:00.000Z  exec   main/unknown#s.0  a  → running (pid 77)",
+		},
+		{
+			Event{Kind: KindLog, Session: "log", Asker: &Asker{Kind: "gateway"}, Tool: "gateway/ws", Target: "warn", What: "x"},
+			"1970-01-01T00:00:00.000Z  log    -/gateway#log.0  warn gateway/ws: x",
+		},
 	} {
 		c.e.Source = src
 		if got := renderer().Line(&c.e); got != c.want {

@@ -148,8 +148,10 @@ func (c *collector) conditions() error {
 	}
 	if c.places.cut > 0 {
 		c.out.Cut++
-		return c.record(Row{Meta: Meta{Path: "/etc/passwd", Source: "account"}, Status: Skipped,
-			Reason: fmt.Sprintf("the homes of %d accounts beyond the first %d were not searched", c.places.cut, maxAccounts)})
+		return c.record(Row{
+			Meta: Meta{Path: "/etc/passwd", Source: "account"}, Status: Skipped,
+			Reason: fmt.Sprintf("the homes of %d accounts beyond the first %d were not searched", c.places.cut, maxAccounts),
+		})
 	}
 	return nil
 }

@@ -222,8 +222,17 @@ func TestConfigDiffsApply(t *testing.T) {
 	s := testSecrets()
 	dir := t.TempDir()
 	pairs := [][2]string{
-		{"", "a\n"}, {"a\n", ""}, {"", "a"}, {"a", "a\n"}, {"a\n", "a"}, {"a\nb", "a\nc"}, {"x\xff1\n", "x\xfe1\n"}, {"a\r\nb\r\n", "a\nb\r\n"},
-		{"nul\x00\nb\n", "nul\x00\nc\x00\n"}, {"1\n2\n3\n4\n5\n6\n7\n8\n9\n", "x\n2\n3\n4\n5\n6\n7\n8\ny\n"}, {"1\n2\n3\n4\n5\n6\n7\n8\n", "x\n2\n3\n4\n5\n6\n7\ny\n"},
+		{"", "a\n"},
+		{"a\n", ""},
+		{"", "a"},
+		{"a", "a\n"},
+		{"a\n", "a"},
+		{"a\nb", "a\nc"},
+		{"x\xff1\n", "x\xfe1\n"},
+		{"a\r\nb\r\n", "a\nb\r\n"},
+		{"nul\x00\nb\n", "nul\x00\nc\x00\n"},
+		{"1\n2\n3\n4\n5\n6\n7\n8\n9\n", "x\n2\n3\n4\n5\n6\n7\n8\ny\n"},
+		{"1\n2\n3\n4\n5\n6\n7\n8\n", "x\n2\n3\n4\n5\n6\n7\ny\n"},
 	}
 	for i := range 25 {
 		pairs = append(pairs, [2]string{oddTexts().Example(i), oddTexts().Example(i + 1000)})

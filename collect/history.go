@@ -371,8 +371,10 @@ func (h *history) list() []byte {
 	for _, j := range h.journal {
 		if j.Previous != "" && !known[j.Previous] {
 			known[j.Previous] = true
-			states = append(states, configState{Time: j.at.Add(-time.Millisecond), From: "journal, as what was there before",
-				Origin: "written past the journal, no copy", SHA256: j.Previous})
+			states = append(states, configState{
+				Time: j.at.Add(-time.Millisecond), From: "journal, as what was there before",
+				Origin: "written past the journal, no copy", SHA256: j.Previous,
+			})
 		}
 	}
 	slices.SortStableFunc(states, func(a, b configState) int { return a.Time.Compare(b.Time) })

@@ -21,8 +21,10 @@ func TestGitHistory(t *testing.T) {
 			t.Helper()
 			cmd := exec.Command(git, args...)
 			cmd.Dir = dir + state
-			cmd.Env = []string{"HOME=/nonexistent", "GIT_AUTHOR_DATE=" + date, "GIT_COMMITTER_DATE=" + date, "PATH=/usr/bin:/bin",
-				"GIT_AUTHOR_NAME=a", "GIT_AUTHOR_EMAIL=a@b", "GIT_COMMITTER_NAME=a", "GIT_COMMITTER_EMAIL=a@b"}
+			cmd.Env = []string{
+				"HOME=/nonexistent", "GIT_AUTHOR_DATE=" + date, "GIT_COMMITTER_DATE=" + date, "PATH=/usr/bin:/bin",
+				"GIT_AUTHOR_NAME=a", "GIT_AUTHOR_EMAIL=a@b", "GIT_COMMITTER_NAME=a", "GIT_COMMITTER_EMAIL=a@b",
+			}
 			if out, err := cmd.CombinedOutput(); err != nil {
 				t.Fatalf("%v: %s", err, out)
 			}

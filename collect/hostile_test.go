@@ -247,13 +247,20 @@ func TestExtractStaysInside(t *testing.T) {
 	}
 	c := crafted{body: map[int]string{}, members: []tar.Header{
 		{Name: "[root]/f", Mode: 0o6777, ModTime: time.Unix(1700000000, 5)},
-		{Name: "../escape"}, {Name: "/abs"}, {Name: "[root]/../../escape"}, {Name: "[root]/a//b"}, {Name: "."}, {Name: ""},
+		{Name: "../escape"},
+		{Name: "/abs"},
+		{Name: "[root]/../../escape"},
+		{Name: "[root]/a//b"},
+		{Name: "."},
+		{Name: ""},
 		{Name: "[root]/f"},   // twice
 		{Name: "[root]/f/g"}, // a file is no directory
-		{Name: "[root]/dev", Typeflag: tar.TypeChar}, {Name: "[root]/fifo", Typeflag: tar.TypeFifo},
+		{Name: "[root]/dev", Typeflag: tar.TypeChar},
+		{Name: "[root]/fifo", Typeflag: tar.TypeFifo},
 		{Name: "[root]/hard", Linkname: "/etc/passwd", Typeflag: tar.TypeLink},
 		link("[root]/ok", "f"), link("[root]/d/ok", "../f"), link("[root]/abs", "/etc/passwd"), link("[root]/up", "../../x"),
-		link("[root]/s", "d/.."), link("[root]/write", "../.."), {Name: "[root]/write/escape"},
+		link("[root]/s", "d/.."), link("[root]/write", "../.."),
+		{Name: "[root]/write/escape"},
 		link("[root]/d/p", ".."), link("[root]/d/p/q", "../x"),
 		{Name: "[root]/last"},
 	}}

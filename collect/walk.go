@@ -215,8 +215,10 @@ func (c *collector) unlisted(dir string, err error) error {
 	if isMissing(err) {
 		return nil
 	}
-	return c.record(Row{Meta: Meta{Path: dir, Source: c.targets[c.current].Source}, Status: Unreadable,
-		Reason: "looking for " + c.targets[c.current].name() + ": " + cause(err)})
+	return c.record(Row{
+		Meta: Meta{Path: dir, Source: c.targets[c.current].Source}, Status: Unreadable,
+		Reason: "looking for " + c.targets[c.current].name() + ": " + cause(err),
+	})
 }
 
 // first says whether a path is met for the first time. Digests keep the memory flat; 128 bits of them do not collide.

@@ -520,8 +520,10 @@ func TestDeepDirectory(t *testing.T) {
 
 // Every line of the catalog leaves a row, on a host that has nothing of it.
 func TestCatalogLeavesRows(t *testing.T) {
-	dir := newHost(t, map[string]string{state + "/openclaw.json": `{logging:{file:"/var/gw.log"}}`,
-		"/etc/systemd/system/openclaw.service": "[Service]\nEnvironment=HOME=/home/claw\n"})
+	dir := newHost(t, map[string]string{
+		state + "/openclaw.json":               `{logging:{file:"/var/gw.log"}}`,
+		"/etc/systemd/system/openclaw.service": "[Service]\nEnvironment=HOME=/home/claw\n",
+	})
 	root := openRoot(t, dir)
 	installs, _ := openclaw.Find(root, openclaw.FindOptions{})
 	c := newCollector(context.Background(), root, installs, Options{})
@@ -656,8 +658,11 @@ func TestExclude(t *testing.T) {
 
 func TestMounts(t *testing.T) {
 	table := newMountTable([]host.Mount{
-		{Point: ".", Type: "nfs4"}, {Point: "home", Type: "autofs"}, {Point: "home/claw", Type: "nfs4"},
-		{Point: "home/claw/x", Type: "ext4"}, {Point: "proc", Type: "proc"},
+		{Point: ".", Type: "nfs4"},
+		{Point: "home", Type: "autofs"},
+		{Point: "home/claw", Type: "nfs4"},
+		{Point: "home/claw/x", Type: "ext4"},
+		{Point: "proc", Type: "proc"},
 	})
 	for name, want := range map[string]string{
 		"/home/claw": "network file system nfs4", "/home": "pseudo file system autofs", "/home/claw/x": "", "/etc": "", "/": "",

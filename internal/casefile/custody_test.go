@@ -332,23 +332,36 @@ func TestVerifyCustodyNamesTheLine(t *testing.T) {
 	}{
 		{"whole", whole, []Head{known, {Hash: digest(whole[1]), Lines: 2}, {Hash: digest(whole[3])}}, nil},
 		{"empty", nil, nil, []Problem{{0, "the log is empty"}}},
-		{"changed", splice(whole, 3, 3, edit(3, "done", "doNe")), nil,
-			[]Problem{{3, "changed: it has not the digest that line 4 records"}}},
-		{"changed to rubbish", splice(whole, 3, 3, []byte("rubbish\n")), nil,
-			[]Problem{{3, "changed: it has not the digest that line 4 records"}}},
-		{"first changed", splice(whole, 1, 1, edit(1, `"prev":"0`, `"prev":"1`)), nil,
-			[]Problem{{1, "changed: the first entry does not start the chain"}, {1, "changed: it has not the digest that line 2 records"}}},
-		{"last changed", splice(whole, 6, 6, edit(6, "done", "doNe")), []Head{known},
-			[]Problem{{6, "changed: it differs from the known head"}}},
-		{"last changed to rubbish", splice(whole, 6, 6, []byte("{}\n")), nil,
-			[]Problem{{6, "not a custody entry"}}},
+		{
+			"changed", splice(whole, 3, 3, edit(3, "done", "doNe")), nil,
+			[]Problem{{3, "changed: it has not the digest that line 4 records"}},
+		},
+		{
+			"changed to rubbish", splice(whole, 3, 3, []byte("rubbish\n")), nil,
+			[]Problem{{3, "changed: it has not the digest that line 4 records"}},
+		},
+		{
+			"first changed", splice(whole, 1, 1, edit(1, `"prev":"0`, `"prev":"1`)), nil,
+			[]Problem{{1, "changed: the first entry does not start the chain"}, {1, "changed: it has not the digest that line 2 records"}},
+		},
+		{
+			"last changed", splice(whole, 6, 6, edit(6, "done", "doNe")),
+			[]Head{known},
+			[]Problem{{6, "changed: it differs from the known head"}},
+		},
+		{
+			"last changed to rubbish", splice(whole, 6, 6, []byte("{}\n")), nil,
+			[]Problem{{6, "not a custody entry"}},
+		},
 		{"removed", splice(whole, 3, 4), nil, []Problem{{3, "entries 3 to 4 are missing before it"}}},
 		{"first removed", splice(whole, 1, 2), nil, []Problem{{1, "the log starts with entry 3: those before it are missing"}}},
 		{"end cut off", whole[:4], []Head{known}, []Problem{{4, "the log ends here, but line 6 is known: the end was cut off"}}},
 		{"end cut off, unknown", whole[:4], nil, nil},
 		{"digest gone", whole[:4], []Head{{Hash: known.Hash}}, []Problem{{0, fmt.Sprintf("no line has the known digest %q", known.Hash)}}},
-		{"repeated", splice(whole, 3, 3, whole[2], whole[2]), nil,
-			[]Problem{{4, "it is entry 3 where 4 should be: repeated, or out of order"}}},
+		{
+			"repeated", splice(whole, 3, 3, whole[2], whole[2]), nil,
+			[]Problem{{4, "it is entry 3 where 4 should be: repeated, or out of order"}},
+		},
 		{"swapped", splice(whole, 3, 4, whole[3], whole[2]), nil, []Problem{
 			{3, "entries 3 to 3 are missing before it"},
 			{4, "it is entry 3 where 5 should be: repeated, or out of order"},
@@ -363,8 +376,10 @@ func TestVerifyCustodyNamesTheLine(t *testing.T) {
 			{5, "it is entry 4 where 5 should be: repeated, or out of order"},
 		}},
 		{"torn", splice(whole, 6, 6, whole[5][:50]), nil, []Problem{{6, "cut short: it does not end in a newline"}}},
-		{"long line", splice(whole, 6, 6, append(bytes.Repeat([]byte(" "), lineLimit), whole[5]...)), nil,
-			[]Problem{{6, "not a custody entry"}}},
+		{
+			"long line", splice(whole, 6, 6, append(bytes.Repeat([]byte(" "), lineLimit), whole[5]...)), nil,
+			[]Problem{{6, "not a custody entry"}},
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			report := VerifyCustody(bytes.NewReader(bytes.Join(test.lines, nil)), test.known...)

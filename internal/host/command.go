@@ -66,8 +66,10 @@ func (r Result) MarshalJSON() ([]byte, error) {
 		Stderr    Text      `json:"stderr"`
 		Truncated int64     `json:"truncated,omitempty"`
 		Err       Text      `json:"error,omitempty"`
-	}{"command", texts(r.Argv), r.Path, r.SHA256, r.Start, r.End, r.ExitCode,
-		Text(r.Stdout), Text(r.Stderr), r.Truncated, ""}
+	}{
+		"command", texts(r.Argv), r.Path, r.SHA256, r.Start, r.End, r.ExitCode,
+		Text(r.Stdout), Text(r.Stderr), r.Truncated, "",
+	}
 	if r.Err != nil {
 		row.Err = Text(r.Err.Error())
 	}

@@ -66,8 +66,10 @@ func journalLogins(run Runner, o Options) writeFunc {
 func journal(ctx context.Context, out *rows, w io.Writer, run Runner, o Options, matches []string) error {
 	lines := &endLine{w: w}
 	res := run.Run(ctx, Command{
-		Argv: append([]string{"journalctl", "--no-pager", "--quiet", "--output=json", "--all", "--reverse",
-			fmt.Sprintf("--since=@%d", o.Since.Unix())}, matches...),
+		Argv: append([]string{
+			"journalctl", "--no-pager", "--quiet", "--output=json", "--all", "--reverse",
+			fmt.Sprintf("--since=@%d", o.Since.Unix()),
+		}, matches...),
 		Stdout: lines, MaxOutput: o.JournalCap, Timeout: 15 * time.Second,
 	})
 	lines.end()

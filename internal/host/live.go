@@ -60,8 +60,10 @@ func Snapshot(ctx context.Context, r *Root, run Runner, o Options) []Artifact {
 	}
 	list = append(list, environs(r, table.Processes)...)
 	// The table is read already; digesting what the processes run takes longest.
-	list = append(list, Artifact{"live/processes.jsonl", "process", "processes and digests of what they run",
-		processRows(r, &table, err, o), 20 * time.Second})
+	list = append(list, Artifact{
+		"live/processes.jsonl", "process", "processes and digests of what they run",
+		processRows(r, &table, err, o), 20 * time.Second,
+	})
 	list = append(list,
 		Artifact{"live/network.jsonl", "network", "neighbours, routes, addresses", network(r, run), 10 * time.Second},
 		Artifact{"live/sessions.jsonl", "session", "who is and was logged in", sessions(run), 10 * time.Second},
@@ -206,8 +208,10 @@ func environs(r *Root, processes []Process) []Artifact {
 			continue
 		}
 		pid := strconv.Itoa(p.PID)
-		list = append(list, Artifact{"live/environ/" + pid, "process",
-			"environment of process " + pid + ", " + p.Role, environ(r, p), 3 * time.Second})
+		list = append(list, Artifact{
+			"live/environ/" + pid, "process",
+			"environment of process " + pid + ", " + p.Role, environ(r, p), 3 * time.Second,
+		})
 	}
 	return list
 }
@@ -341,10 +345,15 @@ func clock(r *Root) writeFunc {
 // otherArtifacts is what the programs of macOS tell; there is no /proc to read.
 func otherArtifacts(run Runner) []Artifact {
 	list := []struct{ name, source, what string }{
-		{"clock", "kernel", "time"}, {"processes", "process", "processes"}, {"openfiles", "process", "open files and sockets"},
-		{"network", "network", "sockets, neighbours, routes, addresses"}, {"sessions", "session", "who is and was logged in"},
-		{"mounts", "mount", "mounted file systems"}, {"firewall", "firewall", "packet filters"},
-		{"launchd", "service", "launchd's jobs"}, {"kernel", "kernel", "kernel and extensions"},
+		{"clock", "kernel", "time"},
+		{"processes", "process", "processes"},
+		{"openfiles", "process", "open files and sockets"},
+		{"network", "network", "sockets, neighbours, routes, addresses"},
+		{"sessions", "session", "who is and was logged in"},
+		{"mounts", "mount", "mounted file systems"},
+		{"firewall", "firewall", "packet filters"},
+		{"launchd", "service", "launchd's jobs"},
+		{"kernel", "kernel", "kernel and extensions"},
 	}
 	lines := map[string][]string{
 		"clock":     {"date -u", "sysctl kern.boottime"},

@@ -177,8 +177,10 @@ func (t *SocketTable) readFile(r *Root, name, proto string, ns Text) error {
 }
 
 // tcpStates are those of include/net/tcp_states.h, by the names of ss(8). UDP uses 1 and 7.
-var tcpStates = []string{"", "ESTAB", "SYN-SENT", "SYN-RECV", "FIN-WAIT-1", "FIN-WAIT-2", "TIME-WAIT", "UNCONN",
-	"CLOSE-WAIT", "LAST-ACK", "LISTEN", "CLOSING", "NEW-SYN-RECV", "BOUND-INACTIVE"}
+var tcpStates = []string{
+	"", "ESTAB", "SYN-SENT", "SYN-RECV", "FIN-WAIT-1", "FIN-WAIT-2", "TIME-WAIT", "UNCONN",
+	"CLOSE-WAIT", "LAST-ACK", "LISTEN", "CLOSING", "NEW-SYN-RECV", "BOUND-INACTIVE",
+}
 
 // parseInet reads "sl local_address rem_address st tx:rx tr:tm retrnsmt uid timeout inode …".
 func parseInet(line string) (Socket, error) {

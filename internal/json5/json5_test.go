@@ -56,8 +56,14 @@ func TestGet(t *testing.T) {
 		t.Errorf("the last duplicate is %q", got)
 	}
 	for _, path := range [][]string{
-		{"nothing"}, {"gateway", "nothing", "deeper"}, {"lïst", "6"}, {"lïst", "-1"}, {"lïst", "01"}, {"lïst", "+1"},
-		{"lïst", "0", "0"}, {"lïst", "99999999999999999999"},
+		{"nothing"},
+		{"gateway", "nothing", "deeper"},
+		{"lïst", "6"},
+		{"lïst", "-1"},
+		{"lïst", "01"},
+		{"lïst", "+1"},
+		{"lïst", "0", "0"},
+		{"lïst", "99999999999999999999"},
 	} {
 		if v := root.Get(path...); v != nil {
 			t.Errorf("%q found %v", path, v)

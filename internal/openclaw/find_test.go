@@ -50,62 +50,159 @@ func TestFind(t *testing.T) {
 		want  []wants
 	}{
 		{"none", nil, FindOptions{}, nil},
-		{"home", []string{"home/claw/.openclaw/openclaw.json", config}, FindOptions{},
-			[]wants{{"/home/claw/.openclaw", "/home/claw/.openclaw/openclaw.json", "claw", "", "home"}}},
-		{"root's home", []string{"root/.openclaw/openclaw.json", config}, FindOptions{},
-			[]wants{{"/root/.openclaw", "/root/.openclaw/openclaw.json", "root", "", "home"}}},
-		{"profile", []string{"home/claw/.openclaw-work/openclaw.json", config}, FindOptions{},
-			[]wants{{"/home/claw/.openclaw-work", "/home/claw/.openclaw-work/openclaw.json", "claw", "work", "home"}}},
-		{"former names", []string{"home/claw/.clawdbot/clawdbot.json", config, "home/bob/.moltbot/moltbot.json", config}, FindOptions{},
-			[]wants{{"/home/bob/.moltbot", "/home/bob/.moltbot/moltbot.json", "bob", "", "home"}, {"/home/claw/.clawdbot", "/home/claw/.clawdbot/clawdbot.json", "claw", "", "home"}}},
-		{"no config but agents", []string{"home/claw/.openclaw/agents/main/sessions/a.jsonl", ""}, FindOptions{},
-			[]wants{{"/home/claw/.openclaw", "/home/claw/.openclaw/openclaw.json", "claw", "", "home"}}},
+		{
+			"home",
+			[]string{"home/claw/.openclaw/openclaw.json", config},
+			FindOptions{},
+			[]wants{{"/home/claw/.openclaw", "/home/claw/.openclaw/openclaw.json", "claw", "", "home"}},
+		},
+		{
+			"root's home",
+			[]string{"root/.openclaw/openclaw.json", config},
+			FindOptions{},
+			[]wants{{"/root/.openclaw", "/root/.openclaw/openclaw.json", "root", "", "home"}},
+		},
+		{
+			"profile",
+			[]string{"home/claw/.openclaw-work/openclaw.json", config},
+			FindOptions{},
+			[]wants{{"/home/claw/.openclaw-work", "/home/claw/.openclaw-work/openclaw.json", "claw", "work", "home"}},
+		},
+		{
+			"former names",
+			[]string{"home/claw/.clawdbot/clawdbot.json", config, "home/bob/.moltbot/moltbot.json", config},
+			FindOptions{},
+			[]wants{{"/home/bob/.moltbot", "/home/bob/.moltbot/moltbot.json", "bob", "", "home"}, {"/home/claw/.clawdbot", "/home/claw/.clawdbot/clawdbot.json", "claw", "", "home"}},
+		},
+		{
+			"no config but agents",
+			[]string{"home/claw/.openclaw/agents/main/sessions/a.jsonl", ""},
+			FindOptions{},
+			[]wants{{"/home/claw/.openclaw", "/home/claw/.openclaw/openclaw.json", "claw", "", "home"}},
+		},
 		{"not a state directory", []string{"home/claw/.openclaw/notes.txt", "", "home/claw/.openclawx/openclaw.json", config}, FindOptions{}, nil},
-		{"one account only", []string{"home/claw/.openclaw/openclaw.json", config, "home/bob/.openclaw/openclaw.json", config}, FindOptions{UID: 1001},
-			[]wants{{"/home/bob/.openclaw", "/home/bob/.openclaw/openclaw.json", "bob", "", "home"}}},
-		{"an account that passwd does not list", []string{"home/ldap/.openclaw/openclaw.json", config}, FindOptions{UID: 70001},
-			[]wants{{"/home/ldap/.openclaw", "/home/ldap/.openclaw/openclaw.json", "ldap", "", "home"}}},
-		{"given", []string{"srv/x/openclaw.json", config}, FindOptions{StateDirs: []string{"/srv/x/"}},
-			[]wants{{"/srv/x", "/srv/x/openclaw.json", "", "", "given"}}},
-		{"given in a home", []string{"home/claw/x/openclaw.json", config}, FindOptions{StateDirs: []string{"/home/claw/x"}},
-			[]wants{{"/home/claw/x", "/home/claw/x/openclaw.json", "claw", "", "given"}}},
-		{"user unit", []string{"home/claw/.config/systemd/user/openclaw-gateway.service", "[Service]\nExecStart=/usr/bin/node x\nEnvironment=OPENCLAW_STATE_DIR=%h/st OPENCLAW_CONFIG_PATH=%h/c.json\n", "home/claw/st/x", "", "home/claw/c.json", config}, FindOptions{},
-			[]wants{{"/home/claw/st", "/home/claw/c.json", "claw", "", "unit /home/claw/.config/systemd/user/openclaw-gateway.service"}}},
-		{"unit with a quoted Environment over two lines", []string{"home/claw/.config/systemd/user/agent.service", "[Service]\nExecStart=/opt/openclaw/run\nEnvironment=\"OPENCLAW_STATE_DIR=/srv/my state\" 'X=1' \\\n  OPENCLAW_PROFILE=\"my\"\n", "srv/my state/x", ""}, FindOptions{},
-			[]wants{{"/srv/my state", "/srv/my state/openclaw.json", "claw", "my", "unit /home/claw/.config/systemd/user/agent.service"}}},
-		{"drop-in beside another directory's unit", []string{"usr/lib/systemd/system/agent.service", "[Service]\nUser=claw\nExecStart=/opt/agent\n", "etc/systemd/system/agent.service.d/10.conf", "[Service]\nEnvironment=OPENCLAW_STATE_DIR=/srv/a\n", "srv/a/x", ""}, FindOptions{},
-			[]wants{{"/srv/a", "/srv/a/openclaw.json", "claw", "", "unit /usr/lib/systemd/system/agent.service"}}},
-		{"drop-ins in order, an earlier directory's winning, an empty one clearing", []string{
-			"etc/systemd/system/openclaw.service", "[Service]\nEnvironment=OPENCLAW_STATE_DIR=/srv/no OPENCLAW_PROFILE=no\n",
-			"etc/systemd/system/openclaw.service.d/20.conf", "[Service]\nEnvironment=\nEnvironment=OPENCLAW_STATE_DIR=/srv/yes\n",
-			"run/systemd/system/openclaw.service.d/20.conf", "[Service]\nEnvironment=OPENCLAW_STATE_DIR=/srv/no\n",
-			"run/systemd/system/openclaw.service.d/10.conf", "[Service]\nEnvironment=OPENCLAW_STATE_DIR=/srv/no\n", "srv/yes/x", "", "srv/no/x", ""}, FindOptions{},
-			[]wants{{"/srv/yes", "/srv/yes/openclaw.json", "root", "", "unit /etc/systemd/system/openclaw.service"}}},
-		{"system unit that runs as an account", []string{"etc/systemd/system/openclaw.service", "[Service]\nUser=claw\nExecStart=/usr/bin/openclaw gateway\n", "home/claw/.openclaw/x", ""}, FindOptions{},
-			[]wants{{"/home/claw/.openclaw", "/home/claw/.openclaw/openclaw.json", "claw", "", "unit /etc/systemd/system/openclaw.service"}}},
-		{"system unit that runs as root", []string{"etc/systemd/system/openclaw.service", "[Service]\nExecStart=/usr/bin/openclaw gateway\n", "root/.openclaw/x", ""}, FindOptions{},
-			[]wants{{"/root/.openclaw", "/root/.openclaw/openclaw.json", "root", "", "unit /etc/systemd/system/openclaw.service"}}},
+		{
+			"one account only",
+			[]string{"home/claw/.openclaw/openclaw.json", config, "home/bob/.openclaw/openclaw.json", config},
+			FindOptions{UID: 1001},
+			[]wants{{"/home/bob/.openclaw", "/home/bob/.openclaw/openclaw.json", "bob", "", "home"}},
+		},
+		{
+			"an account that passwd does not list",
+			[]string{"home/ldap/.openclaw/openclaw.json", config},
+			FindOptions{UID: 70001},
+			[]wants{{"/home/ldap/.openclaw", "/home/ldap/.openclaw/openclaw.json", "ldap", "", "home"}},
+		},
+		{
+			"given",
+			[]string{"srv/x/openclaw.json", config},
+			FindOptions{StateDirs: []string{"/srv/x/"}},
+			[]wants{{"/srv/x", "/srv/x/openclaw.json", "", "", "given"}},
+		},
+		{
+			"given in a home",
+			[]string{"home/claw/x/openclaw.json", config},
+			FindOptions{StateDirs: []string{"/home/claw/x"}},
+			[]wants{{"/home/claw/x", "/home/claw/x/openclaw.json", "claw", "", "given"}},
+		},
+		{
+			"user unit",
+			[]string{"home/claw/.config/systemd/user/openclaw-gateway.service", "[Service]\nExecStart=/usr/bin/node x\nEnvironment=OPENCLAW_STATE_DIR=%h/st OPENCLAW_CONFIG_PATH=%h/c.json\n", "home/claw/st/x", "", "home/claw/c.json", config},
+			FindOptions{},
+			[]wants{{"/home/claw/st", "/home/claw/c.json", "claw", "", "unit /home/claw/.config/systemd/user/openclaw-gateway.service"}},
+		},
+		{
+			"unit with a quoted Environment over two lines",
+			[]string{"home/claw/.config/systemd/user/agent.service", "[Service]\nExecStart=/opt/openclaw/run\nEnvironment=\"OPENCLAW_STATE_DIR=/srv/my state\" 'X=1' \\\n  OPENCLAW_PROFILE=\"my\"\n", "srv/my state/x", ""},
+			FindOptions{},
+			[]wants{{"/srv/my state", "/srv/my state/openclaw.json", "claw", "my", "unit /home/claw/.config/systemd/user/agent.service"}},
+		},
+		{
+			"drop-in beside another directory's unit",
+			[]string{"usr/lib/systemd/system/agent.service", "[Service]\nUser=claw\nExecStart=/opt/agent\n", "etc/systemd/system/agent.service.d/10.conf", "[Service]\nEnvironment=OPENCLAW_STATE_DIR=/srv/a\n", "srv/a/x", ""},
+			FindOptions{},
+			[]wants{{"/srv/a", "/srv/a/openclaw.json", "claw", "", "unit /usr/lib/systemd/system/agent.service"}},
+		},
+		{
+			"drop-ins in order, an earlier directory's winning, an empty one clearing",
+			[]string{
+				"etc/systemd/system/openclaw.service", "[Service]\nEnvironment=OPENCLAW_STATE_DIR=/srv/no OPENCLAW_PROFILE=no\n",
+				"etc/systemd/system/openclaw.service.d/20.conf", "[Service]\nEnvironment=\nEnvironment=OPENCLAW_STATE_DIR=/srv/yes\n",
+				"run/systemd/system/openclaw.service.d/20.conf", "[Service]\nEnvironment=OPENCLAW_STATE_DIR=/srv/no\n",
+				"run/systemd/system/openclaw.service.d/10.conf", "[Service]\nEnvironment=OPENCLAW_STATE_DIR=/srv/no\n", "srv/yes/x", "", "srv/no/x", "",
+			},
+			FindOptions{},
+			[]wants{{"/srv/yes", "/srv/yes/openclaw.json", "root", "", "unit /etc/systemd/system/openclaw.service"}},
+		},
+		{
+			"system unit that runs as an account",
+			[]string{"etc/systemd/system/openclaw.service", "[Service]\nUser=claw\nExecStart=/usr/bin/openclaw gateway\n", "home/claw/.openclaw/x", ""},
+			FindOptions{},
+			[]wants{{"/home/claw/.openclaw", "/home/claw/.openclaw/openclaw.json", "claw", "", "unit /etc/systemd/system/openclaw.service"}},
+		},
+		{
+			"system unit that runs as root",
+			[]string{"etc/systemd/system/openclaw.service", "[Service]\nExecStart=/usr/bin/openclaw gateway\n", "root/.openclaw/x", ""},
+			FindOptions{},
+			[]wants{{"/root/.openclaw", "/root/.openclaw/openclaw.json", "root", "", "unit /etc/systemd/system/openclaw.service"}},
+		},
 		{"root's unit is not the caller's", []string{"etc/systemd/system/openclaw.service", "[Service]\nExecStart=/usr/bin/openclaw gateway\n", "root/.openclaw/x", ""}, FindOptions{UID: 1000}, nil},
-		{"unit of all accounts", []string{"etc/systemd/user/openclaw.service", "[Service]\nExecStart=/usr/bin/openclaw gateway\n", "home/bob/.openclaw/x", ""}, FindOptions{},
-			[]wants{{"/home/bob/.openclaw", "/home/bob/.openclaw/openclaw.json", "bob", "", "unit /etc/systemd/user/openclaw.service"}}},
-		{"environment file", []string{"home/claw/.config/systemd/user/openclaw.service", "[Service]\nEnvironment=OPENCLAW_STATE_DIR=/srv/no\nEnvironmentFile=-%h/gw.env\n", "home/claw/gw.env", "# x\nOPENCLAW_STATE_DIR=\"/srv/yes\"\n", "srv/yes/x", ""}, FindOptions{},
-			[]wants{{"/srv/yes", "/srv/yes/openclaw.json", "claw", "", "unit /home/claw/.config/systemd/user/openclaw.service"}}},
-		{"unit falls back on the former name", []string{"home/claw/.config/systemd/user/clawdbot.service", "[Service]\nExecStart=x\n", "home/claw/.clawdbot/x", ""}, FindOptions{},
-			[]wants{{"/home/claw/.clawdbot", "/home/claw/.clawdbot/openclaw.json", "claw", "", "unit /home/claw/.config/systemd/user/clawdbot.service"}}},
+		{
+			"unit of all accounts",
+			[]string{"etc/systemd/user/openclaw.service", "[Service]\nExecStart=/usr/bin/openclaw gateway\n", "home/bob/.openclaw/x", ""},
+			FindOptions{},
+			[]wants{{"/home/bob/.openclaw", "/home/bob/.openclaw/openclaw.json", "bob", "", "unit /etc/systemd/user/openclaw.service"}},
+		},
+		{
+			"environment file",
+			[]string{"home/claw/.config/systemd/user/openclaw.service", "[Service]\nEnvironment=OPENCLAW_STATE_DIR=/srv/no\nEnvironmentFile=-%h/gw.env\n", "home/claw/gw.env", "# x\nOPENCLAW_STATE_DIR=\"/srv/yes\"\n", "srv/yes/x", ""},
+			FindOptions{},
+			[]wants{{"/srv/yes", "/srv/yes/openclaw.json", "claw", "", "unit /home/claw/.config/systemd/user/openclaw.service"}},
+		},
+		{
+			"unit falls back on the former name",
+			[]string{"home/claw/.config/systemd/user/clawdbot.service", "[Service]\nExecStart=x\n", "home/claw/.clawdbot/x", ""},
+			FindOptions{},
+			[]wants{{"/home/claw/.clawdbot", "/home/claw/.clawdbot/openclaw.json", "claw", "", "unit /home/claw/.config/systemd/user/clawdbot.service"}},
+		},
 		{"masked unit", []string{"etc/systemd/system/openclaw.service", "-> /dev/null", "root/.openclaw/x", ""}, FindOptions{}, nil},
-		{"quadlet", []string{"home/claw/.config/containers/systemd/openclaw.container", "[Container]\nUser=%U:%G\nVolume=%h/oc:/home/node/.openclaw:Z\nVolume=%h/ws:/home/node/.openclaw/workspace:Z\n", "home/claw/oc/x", ""}, FindOptions{},
-			[]wants{{"/home/claw/oc", "/home/claw/oc/openclaw.json", "claw", "", "unit /home/claw/.config/containers/systemd/openclaw.container"}}},
-		{"launchd job", []string{"Library/LaunchDaemons/ai.openclaw.gateway.plist", plist, "data/a&b/x", ""}, FindOptions{},
-			[]wants{{"/data/a&b", "/data/a&b/openclaw.json", "claw", "", "unit /Library/LaunchDaemons/ai.openclaw.gateway.plist"}}},
-		{"process", []string{"proc/41/environ", "HOME=/home/bob\x00OPENCLAW_STATE_DIR=~/st\x00", "home/bob/st/x", "", "proc/self/environ", "OPENCLAW_STATE_DIR=/srv/no"}, FindOptions{},
-			[]wants{{"/home/bob/st", "/home/bob/st/openclaw.json", "bob", "", "process 41"}}},
-		{"process that names only a config", []string{"proc/41/environ", "HOME=/home/bob\x00OPENCLAW_CONFIG_PATH=/srv/c.json\x00OPENCLAW_STATE_DIR=undefined\x00", "home/bob/.openclaw/x", "", "srv/c.json", config}, FindOptions{},
-			[]wants{{"/home/bob/.openclaw", "/srv/c.json", "bob", "", "process 41"}}},
-		{"process with a home of its own", []string{"proc/41/environ", "HOME=/home/bob\x00OPENCLAW_HOME=~/oc\x00OPENCLAW_PROFILE=p", "home/bob/oc/.openclaw-p/x", ""}, FindOptions{},
-			[]wants{{"/home/bob/oc/.openclaw-p", "/home/bob/oc/.openclaw-p/openclaw.json", "bob", "p", "process 41"}}},
+		{
+			"quadlet",
+			[]string{"home/claw/.config/containers/systemd/openclaw.container", "[Container]\nUser=%U:%G\nVolume=%h/oc:/home/node/.openclaw:Z\nVolume=%h/ws:/home/node/.openclaw/workspace:Z\n", "home/claw/oc/x", ""},
+			FindOptions{},
+			[]wants{{"/home/claw/oc", "/home/claw/oc/openclaw.json", "claw", "", "unit /home/claw/.config/containers/systemd/openclaw.container"}},
+		},
+		{
+			"launchd job",
+			[]string{"Library/LaunchDaemons/ai.openclaw.gateway.plist", plist, "data/a&b/x", ""},
+			FindOptions{},
+			[]wants{{"/data/a&b", "/data/a&b/openclaw.json", "claw", "", "unit /Library/LaunchDaemons/ai.openclaw.gateway.plist"}},
+		},
+		{
+			"process",
+			[]string{"proc/41/environ", "HOME=/home/bob\x00OPENCLAW_STATE_DIR=~/st\x00", "home/bob/st/x", "", "proc/self/environ", "OPENCLAW_STATE_DIR=/srv/no"},
+			FindOptions{},
+			[]wants{{"/home/bob/st", "/home/bob/st/openclaw.json", "bob", "", "process 41"}},
+		},
+		{
+			"process that names only a config",
+			[]string{"proc/41/environ", "HOME=/home/bob\x00OPENCLAW_CONFIG_PATH=/srv/c.json\x00OPENCLAW_STATE_DIR=undefined\x00", "home/bob/.openclaw/x", "", "srv/c.json", config},
+			FindOptions{},
+			[]wants{{"/home/bob/.openclaw", "/srv/c.json", "bob", "", "process 41"}},
+		},
+		{
+			"process with a home of its own",
+			[]string{"proc/41/environ", "HOME=/home/bob\x00OPENCLAW_HOME=~/oc\x00OPENCLAW_PROFILE=p", "home/bob/oc/.openclaw-p/x", ""},
+			FindOptions{},
+			[]wants{{"/home/bob/oc/.openclaw-p", "/home/bob/oc/.openclaw-p/openclaw.json", "bob", "p", "process 41"}},
+		},
 		{"other processes", []string{"proc/41/environ", "HOME=/home/bob\x00PATH=/openclaw", "home/bob/.openclaw/x", ""}, FindOptions{}, nil},
-		{"found in several ways", []string{"home/claw/.openclaw/openclaw.json", config, "proc/41/environ", "HOME=/home/claw\x00OPENCLAW_SERVICE_KIND=gateway"}, FindOptions{StateDirs: []string{"/home/claw/.openclaw"}},
-			[]wants{{"/home/claw/.openclaw", "/home/claw/.openclaw/openclaw.json", "claw", "", "home; process 41; given"}}},
+		{
+			"found in several ways",
+			[]string{"home/claw/.openclaw/openclaw.json", config, "proc/41/environ", "HOME=/home/claw\x00OPENCLAW_SERVICE_KIND=gateway"},
+			FindOptions{StateDirs: []string{"/home/claw/.openclaw"}},
+			[]wants{{"/home/claw/.openclaw", "/home/claw/.openclaw/openclaw.json", "claw", "", "home; process 41; given"}},
+		},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -181,8 +278,10 @@ func TestVersionAndPort(t *testing.T) {
 	}{
 		{"config", []string{"home/claw/.openclaw/openclaw.json", `{"meta":{"lastTouchedVersion":"2026.2.12"},"gateway":{"port":4000}}`}, "2026.2.12", 4000, ""},
 		{"wizard", []string{"home/claw/.openclaw/openclaw.json", `{wizard:{lastRunVersion:'2026.1.30'}}`}, "2026.1.30", 18789, ""},
-		{"package of the unit", []string{"home/claw/.openclaw/openclaw.json", config, unit, "[Service]\nExecStart=/usr/bin/node \"/opt/n m/openclaw/dist/index.js\" gateway\nEnvironment=OPENCLAW_GATEWAY_PORT=4001\n",
-			"opt/n m/openclaw/package.json", `{"name":"openclaw","version":"2026.9.6"}`}, "2026.9.6", 4001, ""},
+		{"package of the unit", []string{
+			"home/claw/.openclaw/openclaw.json", config, unit, "[Service]\nExecStart=/usr/bin/node \"/opt/n m/openclaw/dist/index.js\" gateway\nEnvironment=OPENCLAW_GATEWAY_PORT=4001\n",
+			"opt/n m/openclaw/package.json", `{"name":"openclaw","version":"2026.9.6"}`,
+		}, "2026.9.6", 4001, ""},
 		{"newer", []string{"home/claw/.openclaw/openclaw.json", `{"meta":{"lastTouchedVersion":"2026.10.1-beta.2"}}`}, "2026.10.1-beta.2", 18789, "newer than " + NewestKnown},
 		{"newest known", []string{"home/claw/.openclaw/openclaw.json", `{"meta":{"lastTouchedVersion":"2026.9.6-1"}}`}, "2026.9.6-1", 18789, ""},
 		{"unknown", []string{"home/claw/.openclaw/openclaw.json", `{}`}, "", 18789, "could not be told"},
@@ -242,8 +341,13 @@ func TestIncludes(t *testing.T) {
 		want  any
 		gap   string
 	}{
-		{"nested, the includer winning", []string{dir + "openclaw.json", `{$include:'a.json5', x:{own:1}}`, dir + "a.json5", `{$include:['sub/b.json5'], x:{own:0, a:2}}`, dir + "sub/b.json5", `{$include:'./c.json5', x:{b:3,a:0}}`, dir + "sub/c.json5", `{x:{c:4}}`},
-			[]string{"x"}, map[string]any{"own": 1.0, "a": 2.0, "b": 3.0, "c": 4.0}, ""},
+		{
+			"nested, the includer winning",
+			[]string{dir + "openclaw.json", `{$include:'a.json5', x:{own:1}}`, dir + "a.json5", `{$include:['sub/b.json5'], x:{own:0, a:2}}`, dir + "sub/b.json5", `{$include:'./c.json5', x:{b:3,a:0}}`, dir + "sub/c.json5", `{x:{c:4}}`},
+			[]string{"x"},
+			map[string]any{"own": 1.0, "a": 2.0, "b": 3.0, "c": 4.0},
+			"",
+		},
 		{"inside a member", []string{dir + "openclaw.json", `{x:{$include:'a.json5'}}`, dir + "a.json5", `{y:1}`}, []string{"x", "y"}, 1.0, ""},
 		{"loop", []string{dir + "openclaw.json", `{$include:'a.json5',x:1}`, dir + "a.json5", `{$include:'openclaw.json',y:2}`}, []string{"y"}, 2.0, ""},
 		{"itself", []string{dir + "openclaw.json", `{$include:'openclaw.json',x:1}`}, []string{"x"}, 1.0, ""},
@@ -297,8 +401,10 @@ func TestIncludeBombs(t *testing.T) {
 }
 
 func TestEraOfStates(t *testing.T) {
-	want := map[string]Era{"2026.1.30": EraJSONL, "2026.2.12": EraJSONL, "2026.3.31": EraJSONL, "2026.7.1": EraJSONL, "2026.7.1-live": EraJSONL,
-		"2026.9.6/stopped": EraSQLite, "2026.9.6/running": EraSQLite, "2026.9.6/node-host": EraUnknown}
+	want := map[string]Era{
+		"2026.1.30": EraJSONL, "2026.2.12": EraJSONL, "2026.3.31": EraJSONL, "2026.7.1": EraJSONL, "2026.7.1-live": EraJSONL,
+		"2026.9.6/stopped": EraSQLite, "2026.9.6/running": EraSQLite, "2026.9.6/node-host": EraUnknown,
+	}
 	for _, version := range statetest.Versions() {
 		dir := statetest.Root(t, version)
 		before := statetest.Snapshot(t, dir)

@@ -40,9 +40,11 @@ func TestFingerprint(t *testing.T) {
 
 func TestAdd(t *testing.T) {
 	s := NewSet(printer)
-	for _, v := range []string{"", "short", "true", "undefined", "123456789", "3.14159265", "xxxxxxxx", "********", "sk-FAK…0001",
+	for _, v := range []string{
+		"", "short", "true", "undefined", "123456789", "3.14159265", "xxxxxxxx", "********", "sk-FAK…0001",
 		"${TOKEN}", "$TOKEN", "$(cat f)", "<your token>", "__OPENCLAW_REDACTED__", "openclaw", "<secret:", "secret:", mark("a"),
-		strings.Repeat("long", 5000), "   abc   "} {
+		strings.Repeat("long", 5000), "   abc   ",
+	} {
 		if s.Add(v, "test") {
 			t.Errorf("%.30q is a secret", v)
 		}
@@ -286,8 +288,10 @@ func TestNothingRemains(t *testing.T) {
 
 // TestIdempotent mixes known values, formats, keys and tokens into texts that no one would write.
 func TestIdempotent(t *testing.T) {
-	pieces := []string{"token", "=", ": ", `"`, `\"`, `\`, "\n", `\n`, "sk-", "abcdefgh1", "hunter2-value", "other<sec", "Bearer ", "://", ":", "@",
-		"-----BEGIN PRIVATE KEY-----", "MC4CAQAwBQYDK2VwBCIEIHmf", "<secret:", "0123456789ab", ">", ",", "…", " --password ", "eyJ", ".eyJhbGci", "."}
+	pieces := []string{
+		"token", "=", ": ", `"`, `\"`, `\`, "\n", `\n`, "sk-", "abcdefgh1", "hunter2-value", "other<sec", "Bearer ", "://", ":", "@",
+		"-----BEGIN PRIVATE KEY-----", "MC4CAQAwBQYDK2VwBCIEIHmf", "<secret:", "0123456789ab", ">", ",", "…", " --password ", "eyJ", ".eyJhbGci", ".",
+	}
 	s := setOf("hunter2-value", "other<sec", "abcdefgh1hunter2", "value=abc", "123456789ab")
 	rapid.Check(t, func(t *rapid.T) {
 		text := strings.Join(rapid.SliceOfN(rapid.SampledFrom(pieces), 0, 30).Draw(t, "pieces"), "")
@@ -325,9 +329,11 @@ func TestHostile(t *testing.T) {
 		s.Add(fmt.Sprintf("%s%c", long[:len(long)-i], 'b'+i%20), "test")
 		s.Add(fmt.Sprintf("abcabc%d", i), "test")
 	}
-	pieces := []string{"a", "abcabc", "sk-", "token=", `token="`, `"token":"`, "eyJ.", ".eyJ", "://", "://:@", pemStart, "-----BEGIN PRIVATE KEY-----",
+	pieces := []string{
+		"a", "abcabc", "sk-", "token=", `token="`, `"token":"`, "eyJ.", ".eyJ", "://", "://:@", pemStart, "-----BEGIN PRIVATE KEY-----",
 		"-----BEGIN PRIVATE KEY-----\nA: b\n", "curl -u ", "\n", `\n`, `\`, "bearer ", "token token ", "MTE", "AKIA", "key", ":AA", "1:AA", "hooks.slack.com/services/",
-		strings.Repeat("A", 50) + "\n", strings.Repeat("A", 50) + "\n!", "<secret:", mark("x"), "password=(", "password: a.", "cookie: ", "set "}
+		strings.Repeat("A", 50) + "\n", strings.Repeat("A", 50) + "\n!", "<secret:", mark("x"), "password=(", "password: a.", "cookie: ", "set ",
+	}
 	for _, piece := range pieces {
 		start := time.Now()
 		s.Redact(strings.Repeat(piece, 200_000/len(piece)))

@@ -31,11 +31,13 @@ func TestSchemaIsNotRun(t *testing.T) {
 		"view without end": {`CREATE VIEW transcript_events AS WITH RECURSIVE n(event_json) AS
 			(SELECT 1 UNION ALL SELECT event_json+1 FROM n) SELECT * FROM n;`, `views are not run: ["transcript_events"]`},
 		// Made by hand, for sqlite3 itself would hang in the insert.
-		"computed column": {`CREATE TABLE transcript_events(x); INSERT INTO transcript_events VALUES (1);
+		"computed column": {
+			`CREATE TABLE transcript_events(x); INSERT INTO transcript_events VALUES (1);
 			PRAGMA writable_schema=ON;
 			UPDATE sqlite_schema SET sql = 'CREATE TABLE transcript_events(x, event_json AS
 			(instr(printf(''%.*c'',50000000,''a''), printf(''%.*c'',25000000,''a'')||''b'')))' WHERE name = 'transcript_events';`,
-			"access to transcript_events.event_json is prohibited"},
+			"access to transcript_events.event_json is prohibited",
+		},
 		"virtual table": {`CREATE VIRTUAL TABLE transcript_events USING fts5(event_json);`, "no such module"},
 	} {
 		t.Run(name, func(t *testing.T) {

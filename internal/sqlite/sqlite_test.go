@@ -169,8 +169,10 @@ func TestAgreesWithSQLite(t *testing.T) {
 	}{
 		"no log": {rollbackStart + "snap\n", nil, nil},
 		"log":    {inLog, nil, func(t *testing.T, l LogInfo) { want(t, l.WAL.Commits, 3); want(t, l.WAL.Ignored, 0) }},
-		"all in the log": {strings.ReplaceAll(inLog, "PRAGMA wal_checkpoint(truncate);", ""), nil,
-			func(t *testing.T, l LogInfo) { want(t, l.WAL.Stopped, "") }},
+		"all in the log": {
+			strings.ReplaceAll(inLog, "PRAGMA wal_checkpoint(truncate);", ""), nil,
+			func(t *testing.T, l LogInfo) { want(t, l.WAL.Stopped, "") },
+		},
 		"small pages":       {"PRAGMA page_size=512;" + inLog, nil, func(t *testing.T, l LogInfo) { want(t, l.PageSize, 512) }},
 		"great pages":       {"PRAGMA page_size=65536;" + inLog, nil, func(t *testing.T, l LogInfo) { want(t, l.PageSize, 65536) }},
 		"shrunk in the log": {"PRAGMA auto_vacuum=1;" + walStart + "DELETE FROM t WHERE a > 5;\nsnap\n", nil, nil},
@@ -199,11 +201,15 @@ func TestAgreesWithSQLite(t *testing.T) {
 			want(t, l.WAL.Commits, 1)
 			want(t, l.WAL.Ignored > 10, true)
 		}},
-		"big-endian checksums": {inLog, func(f *files) { f.wal = bigEndian(f.wal) },
-			func(t *testing.T, l LogInfo) { want(t, l.WAL.Applied, 3) }},
+		"big-endian checksums": {
+			inLog, func(f *files) { f.wal = bigEndian(f.wal) },
+			func(t *testing.T, l LogInfo) { want(t, l.WAL.Applied, 3) },
+		},
 		"empty log": {inLog, func(f *files) { f.wal = []byte{} }, func(t *testing.T, l LogInfo) { want(t, l.WAL, WALInfo{}) }},
-		"garbage for a log": {inLog, func(f *files) { f.wal = bytes.Repeat([]byte("garbage!"), 2000) },
-			func(t *testing.T, l LogInfo) { want(t, l.WAL.Stopped, StopHeader) }},
+		"garbage for a log": {
+			inLog, func(f *files) { f.wal = bytes.Repeat([]byte("garbage!"), 2000) },
+			func(t *testing.T, l LogInfo) { want(t, l.WAL.Stopped, StopHeader) },
+		},
 		"log's header changed": {inLog, func(f *files) { f.wal[17]++ }, func(t *testing.T, l LogInfo) { want(t, l.WAL.Stopped, StopHeader) }},
 		"last frame changed": {inLog, func(f *files) { f.wal[len(f.wal)-9]++ }, func(t *testing.T, l LogInfo) {
 			want(t, l.WAL.Stopped, StopChecksum)
@@ -227,17 +233,23 @@ func TestAgreesWithSQLite(t *testing.T) {
 		"persistent journal": {`PRAGMA journal_mode=persist;` + rollbackStart + `UPDATE t SET b = b || 'kept';
 			snap
 			`, nil, func(t *testing.T, l LogInfo) { want(t, l.Journal.Why != "", true); want(t, l.Journal.Applied, false) }},
-		"garbage for a journal": {rollbackStart + "snap\n", func(f *files) { f.journal = []byte(strings.Repeat("x", 5000)) },
-			func(t *testing.T, l LogInfo) { want(t, l.Journal.Applied, false) }},
+		"garbage for a journal": {
+			rollbackStart + "snap\n", func(f *files) { f.journal = []byte(strings.Repeat("x", 5000)) },
+			func(t *testing.T, l LogInfo) { want(t, l.Journal.Applied, false) },
+		},
 		// The other file that it names is not there, so SQLite takes the transaction for committed.
-		"journal of several databases": {rollbackStart + `PRAGMA cache_size=2; BEGIN; UPDATE t SET b = b || 'kept';
+		"journal of several databases": {
+			rollbackStart + `PRAGMA cache_size=2; BEGIN; UPDATE t SET b = b || 'kept';
 			snap
 			ROLLBACK;`, func(f *files) { f.journal = append(f.journal, superJournal("/nonexistent/x-mj0")...) },
-			func(t *testing.T, l LogInfo) { want(t, l.Journal.Applied, false) }},
-		"journal with a changed record": {rollbackStart + `PRAGMA cache_size=2; BEGIN; UPDATE t SET b = b || 'lost';
+			func(t *testing.T, l LogInfo) { want(t, l.Journal.Applied, false) },
+		},
+		"journal with a changed record": {
+			rollbackStart + `PRAGMA cache_size=2; BEGIN; UPDATE t SET b = b || 'lost';
 			snap
 			ROLLBACK;`, func(f *files) { f.journal[512+4+4096-200]++ },
-			func(t *testing.T, l LogInfo) { want(t, l.Journal.Why != "", true); want(t, l.Journal.Applied, true) }},
+			func(t *testing.T, l LogInfo) { want(t, l.Journal.Why != "", true); want(t, l.Journal.Applied, true) },
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -552,8 +564,10 @@ func TestAgent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]string{"session_id", "seq", "event_json", "created_at", "event_zstd", "event_utf8_bytes",
-		"navigation_json"}, tables["transcript_events"]); diff != "" {
+	if diff := cmp.Diff([]string{
+		"session_id", "seq", "event_json", "created_at", "event_zstd", "event_utf8_bytes",
+		"navigation_json",
+	}, tables["transcript_events"]); diff != "" {
 		t.Error(diff)
 	}
 	if fts, ok := tables["session_transcript_fts"]; !ok || fts != nil {
@@ -627,8 +641,10 @@ func TestLeavesNoTrace(t *testing.T) {
 	if _, err := d.Check(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	for _, sql := range []string{"INSERT INTO t VALUES (9, 9, 9)", "CREATE TEMP TABLE x(y)", "PRAGMA journal_mode=wal",
-		"PRAGMA user_version=9", "VACUUM", "VACUUM INTO '" + path + "2'", "ATTACH '" + path + "3' AS y", "BEGIN IMMEDIATE"} {
+	for _, sql := range []string{
+		"INSERT INTO t VALUES (9, 9, 9)", "CREATE TEMP TABLE x(y)", "PRAGMA journal_mode=wal",
+		"PRAGMA user_version=9", "VACUUM", "VACUUM INTO '" + path + "2'", "ATTACH '" + path + "3' AS y", "BEGIN IMMEDIATE",
+	} {
 		if _, err := rows(d, sql); err == nil && !strings.HasPrefix(sql, "PRAGMA") {
 			t.Errorf("%s: allowed", sql)
 		}
