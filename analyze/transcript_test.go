@@ -347,23 +347,6 @@ func records(t *rapid.T) (lines []string, commands []string) {
 	return lines, commands
 }
 
-// tell describes an event for comparison; where it was found is left out, and how it ended is in.
-func tell(e *Event) string {
-	exit := "-"
-	if e.Result.Exit != nil {
-		exit = fmt.Sprint(*e.Result.Exit)
-	}
-	return fmt.Sprintf("%d %s %s %q %s %s %q", e.Time, e.Kind, e.CallID, e.What, e.Result.Status, exit, e.Marks)
-}
-
-func tellAll(events []*Event) (list []string) {
-	for _, e := range events {
-		list = append(list, tell(e))
-	}
-	slices.Sort(list)
-	return list
-}
-
 const sessionsDir = "home/claw/.openclaw/agents/main/sessions/"
 
 // newHost writes files into a host with one account, in whose home OpenClaw keeps its state.
