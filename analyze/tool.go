@@ -15,6 +15,7 @@ type arguments struct {
 	inner                             aliased // args of an indirect call
 	workdir, url, query, action, task string
 	patch, id, node, host, session    string
+	raw                               []byte // the whole; good until the batch is joined
 	contentBytes                      int64
 	elevated, background              bool
 }
@@ -26,7 +27,7 @@ func readArguments(raw []byte) (a arguments, ok bool) {
 	if p.Kind() == '"' {
 		p.Reset([]byte(p.Text()))
 	}
-	ok = p.Kind() == '{'
+	a.raw, ok = raw, p.Kind() == '{'
 	for name := range p.Members() {
 		a.member(string(name), &p)
 	}

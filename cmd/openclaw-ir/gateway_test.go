@@ -86,7 +86,7 @@ func testGateway(t *testing.T, tool string, r release) {
 	if diff := cmp.Diff(ids(want), ids(all)); diff != "" {
 		t.Errorf("tool calls differ from what stock tools read (-stock +analyze):\n%s", diff)
 	}
-	if diff := cmp.Diff(all, analyzed(t, tool, opened, "--state-dir", g.state(), "--kind", "exec,write,edit,read,tool")); diff != "" {
+	if diff := cmp.Diff(all, analyzed(t, tool, opened, "--kind", "exec,write,edit,read,tool")); diff != "" {
 		t.Errorf("the opened directory tells another story than the bundle (-bundle +directory):\n%s", diff)
 	}
 	for _, name := range []string{g.state() + "/openclaw.json", g.log(), g.state() + "/workspace/HEARTBEAT.md"} {
