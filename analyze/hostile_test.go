@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ncruces/go-sqlite3"
+
 	"github.com/clawbook/openclaw-ir/internal/jsonl"
 	"github.com/clawbook/openclaw-ir/internal/openclaw"
 	"github.com/clawbook/openclaw-ir/internal/statetest"
@@ -220,7 +222,7 @@ func TestHostileDatabases(t *testing.T) {
 		}, rows / 4, ".sqlite", ""},
 		{"foreign schema", func(t *testing.T, name string) {
 			sqlExec(t, name, "PRAGMA user_version=99; CREATE TABLE other(a); CREATE TABLE transcript_events(session_id, x)")
-		}, 0, "", ""},
+		}, 0, ".sqlite", "has no table transcript_events"},
 		{"odd values", func(t *testing.T, name string) {
 			sqlExec(t, name, "PRAGMA user_version=23; CREATE TABLE transcript_events(session_id, seq, event_json, event_zstd, event_utf8_bytes);"+
 				"INSERT INTO transcript_events VALUES(NULL,'x',NULL,NULL,-1),(x'ff',1.5,7,NULL,'a'),('s',3,x'00ff',NULL,3),('s',4,NULL,x'28b52ffd',9),('s',5,NULL,zeroblob(100),9),('s',6,'"+callLine("1", "c", "good")+"',NULL,NULL)")
@@ -239,7 +241,11 @@ func TestHostileDatabases(t *testing.T) {
 		}, 1, ".sqlite", "unpacking"},
 		{"a view in a table's place", func(t *testing.T, name string) {
 			sqlExec(t, name, "PRAGMA user_version=23; CREATE VIEW transcript_events AS WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n+1 FROM r) SELECT 's' AS session_id, n AS seq, '{}' AS event_json FROM r")
-		}, 0, "", ""},
+		}, 0, ".sqlite", "has no table transcript_events"},
+		{"a log that hides the database", func(t *testing.T, name string) {
+			fill(t, name)
+			put(t, name+"-wal", foreignLog(t))
+		}, rows, ".sqlite-wal", "other tables"},
 		{"a log of another database", func(t *testing.T, name string) {
 			fill(t, name)
 			put(t, name+"-wal", strings.Repeat("\x37\x7f\x06\x82", 3000))
@@ -290,6 +296,24 @@ func TestHostileDatabases(t *testing.T) {
 			}
 		})
 	}
+}
+
+// foreignLog is the write-ahead log of a database with other tables, whose checksums hold.
+func foreignLog(t *testing.T) string {
+	name := filepath.Join(t.TempDir(), "other")
+	c, err := sqlite3.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err := c.Exec("PRAGMA journal_mode=wal; CREATE TABLE other(a); INSERT INTO other VALUES (1)"); err != nil {
+		t.Fatal(err)
+	}
+	log, err := os.ReadFile(name + "-wal")
+	if err != nil || len(log) == 0 {
+		t.Fatalf("no log: %v", err)
+	}
+	return string(log)
 }
 
 // noise is text that does not pack well, the same for the same number.

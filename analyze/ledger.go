@@ -83,7 +83,7 @@ type ledgerSource struct {
 func (l *ledgerReader) find(in *openclaw.Installation) []ledgerSource {
 	found := l.glob(in, "state/openclaw.sqlite", (*ledgerReader).database)
 	for _, a := range in.Agents {
-		if info, err := fs.Stat(l.fsys, fsName(a.Database)); err == nil && l.wanted(intentKinds) {
+		if info, err := fs.Stat(l.fsys, openclaw.FSName(a.Database)); err == nil && l.wanted(intentKinds) {
 			found = append(found, newLedgerSource(a.Database, a.ID, info, (*ledgerReader).database))
 		}
 	}
@@ -105,7 +105,7 @@ func (l *ledgerReader) wanted(kinds []Kind) bool {
 // The name's last part may hold one star.
 func (l *ledgerReader) glob(in *openclaw.Installation, name string, read func(*ledgerReader)) (found []ledgerSource) {
 	dir, base := path.Join(in.StateDir, path.Dir(name)), path.Base(name)
-	entries, err := fs.ReadDir(l.fsys, fsName(dir))
+	entries, err := fs.ReadDir(l.fsys, openclaw.FSName(dir))
 	if err != nil {
 		l.unreadable(dir, err)
 	}
@@ -158,9 +158,6 @@ func newLedgerSource(file, agent string, info fs.FileInfo, read func(*ledgerRead
 		modified: info.ModTime().UnixMilli(), read: read,
 	}
 }
-
-// fsName is the name an fs.FS knows a host's path by.
-func fsName(hostPath string) string { return strings.TrimPrefix(path.Clean("/"+hostPath), "/") }
 
 // unreadable notes that a source cannot be read. One that does not exist is no gap.
 func (l *ledgerReader) unreadable(file string, err error) {

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/clawbook/openclaw-ir/internal/jsonl"
+	"github.com/clawbook/openclaw-ir/internal/openclaw"
 )
 
 // maxLedgerFile bounds a JSON file that is read whole, in bytes.
@@ -84,7 +85,7 @@ func (l *ledgerReader) file(f *fileLedger) {
 
 // whole returns the file's text, of one that is too long or breaks off the beginning.
 func (l *ledgerReader) whole() ([]byte, error) {
-	f, err := l.fsys.Open(fsName(l.source.Path))
+	f, err := l.fsys.Open(openclaw.FSName(l.source.Path))
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"iter"
+	"slices"
 	"strings"
 	"sync"
 
@@ -66,6 +67,9 @@ func OpenBundle(ra io.ReaderAt, size int64, ids ...age.Identity) (*Bundle, error
 func openError(err error) error {
 	var noMatch *age.NoIdentityMatchError
 	if errors.As(err, &noMatch) {
+		if slices.Equal(noMatch.StanzaTypes, []string{"scrypt"}) {
+			return fmt.Errorf("%w: it was sealed with a passphrase, and not with this one", ErrWrongKey)
+		}
 		return fmt.Errorf("%w (it was sealed for: %s)", ErrWrongKey, strings.Join(quoted(noMatch.StanzaTypes), ", "))
 	}
 	for _, text := range []string{"final chunk", "payload size", "EOF"} {

@@ -63,7 +63,8 @@ func (r *VerifyReport) add(kind, path, format string, args ...any) {
 
 // Verify checks a bundle of size bytes against its seal file (nil: there is none, which is a problem), and
 // with identities also every member against the manifest and SHA256SUMS. What does not hold is in the
-// report; the error is not nil only if ctx ended or the bundle could not be read.
+// report; the error is not nil only if ctx ended, the bundle could not be read or, after the seal was checked,
+// no identity opens it (ErrWrongKey).
 func Verify(ctx context.Context, bundle io.ReaderAt, size int64, seal []byte, o VerifyOptions) (*VerifyReport, error) {
 	v := &verifier{ctx: ctx, bundle: bundle, size: size, o: o, report: &VerifyReport{Size: size}}
 	sealed := v.seal(seal)
@@ -175,6 +176,9 @@ type expected struct {
 // contents checks every member against the manifest, and SHA256SUMS against both.
 func (v *verifier) contents(seal *SignedSeal) error {
 	b, err := OpenBundle(v.bundle, v.size, v.o.Identities...)
+	if errors.Is(err, ErrWrongKey) {
+		return err
+	}
 	if err != nil {
 		v.report.add("open", "", "%v", err)
 		return nil

@@ -193,6 +193,11 @@ func collectOptions(c *cli.Context) (o collect.Options, err error) {
 		return o, err
 	}
 	o.Include = c.StringSlice("include")
+	for _, name := range o.Include {
+		if !slices.ContainsFunc(collect.Groups(), func(g collect.Group) bool { return g.Name == name }) {
+			return o, usageError("the groups are "+groupNames(), "--include: no group %q", name)
+		}
+	}
 	o.Since, err = parseTime(c.String("since"), time.Now())
 	return o, err
 }
@@ -218,7 +223,7 @@ func parseSize(s string) (int64, error) {
 
 // seal writes the bundle and its seal, and tells the custody log about both.
 func (x *collection) seal(cs *casefile.Case, to []collect.Recipient) error {
-	x.name = bundleName(cs.Info().Host, time.Now())
+	x.name = freeName(cs, cs.Info().Host, time.Now())
 	out, err := x.openOutput(cs)
 	if err != nil {
 		return err
@@ -432,13 +437,31 @@ func estimateLine(r collect.SourceSize) string {
 	return fmt.Sprintf("%-24s %8d files  %10s", console.Escape(r.Source), r.Files, console.Size(r.Bytes))
 }
 
-// bundleName names a bundle after the host and the moment.
-func bundleName(hostname string, now time.Time) string {
+// freeName is a bundle's name that the case does not hold yet: two snapshots may fall into one second.
+func freeName(cs *casefile.Case, hostname string, now time.Time) string {
+	taken := func(name string) bool {
+		return slices.ContainsFunc([]string{"", partial, ".seal"}, func(suffix string) bool {
+			_, err := os.Lstat(cs.Path(casefile.BundlesDir, name+suffix))
+			return err == nil
+		})
+	}
+	stem := bundleStem(hostname, now)
+	name := stem + bundleSuffix
+	for n := 2; taken(name); n++ {
+		name = fmt.Sprintf("%s-%d%s", stem, n, bundleSuffix)
+	}
+	return name
+}
+
+const bundleSuffix = ".tar.zst.age"
+
+// bundleStem names a bundle after the host and the moment.
+func bundleStem(hostname string, now time.Time) string {
 	safe := strings.Map(func(c rune) rune {
 		if c == '-' || c == '.' || c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' {
 			return c
 		}
 		return '_'
 	}, hostname)
-	return fmt.Sprintf("openclaw-ir-%s-%s.tar.zst.age", strings.TrimLeft(safe, ".-"), now.UTC().Format("20060102T150405Z"))
+	return fmt.Sprintf("openclaw-ir-%s-%s", strings.TrimLeft(safe, ".-"), now.UTC().Format("20060102T150405Z"))
 }

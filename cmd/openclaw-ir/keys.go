@@ -101,7 +101,7 @@ func recipientsFromDefaults(e env) ([]collect.Recipient, error) {
 }
 
 func askPassphrase(c *cli.Context, e env) ([]collect.Recipient, error) {
-	p, err := e.console.NewPassphrase(c.Context, "passphrase for the bundle (empty: one is made up)")
+	p, err := e.console.NewPassphrase(c.Context, "the bundle")
 	if errors.Is(err, console.ErrNoTerminal) {
 		return nil, usageError("openclaw-ir collect -R recipients.txt, or -r age1…; put the file at /etc/openclaw-ir/recipients.txt for next time",
 			"no recipient given, and there is no terminal to ask for a passphrase; a bundle is never written in clear")

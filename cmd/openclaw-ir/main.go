@@ -15,7 +15,8 @@ import (
 func main() {
 	// A small host that is in trouble must not be starved by the tool that looks at it.
 	debug.SetGCPercent(50)
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// SIGHUP too: an SSH session that drops must leave a bundle that is closed and sealed, not a cut one.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	streams := console.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}
 	os.Exit(run(ctx, os.Args, env{

@@ -27,7 +27,7 @@ func (x *collection) openOutput(cs *casefile.Case) (*output, error) {
 	inCase := cs.Path(casefile.BundlesDir, x.name)
 	switch name {
 	case "-":
-		w, err := x.console.BinaryOut(true)
+		w, err := x.console.BinaryOut(false)
 		if err != nil {
 			return nil, usageError("pipe it: openclaw-ir collect -o - | …", "%v", err)
 		}

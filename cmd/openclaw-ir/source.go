@@ -200,7 +200,7 @@ const passphraseHeader = "age-encryption.org/v1\n-> scrypt "
 // identities reads the keys of --identity; a bundle sealed with a passphrase asks for it.
 func identities(c *cli.Context, e env, f io.ReaderAt) (ids []age.Identity, err error) {
 	ask := func(what string) ([]byte, error) {
-		p, err := e.console.Passphrase(c.Context, "passphrase of "+what)
+		p, err := e.console.Passphrase(c.Context, what)
 		return []byte(p), err
 	}
 	for _, name := range c.StringSlice("identity") {
@@ -220,7 +220,7 @@ func identities(c *cli.Context, e env, f io.ReaderAt) (ids []age.Identity, err e
 	}
 	head := make([]byte, len(passphraseHeader))
 	if n, _ := f.ReadAt(head, 0); string(head[:n]) == passphraseHeader {
-		p, err := e.console.Passphrase(c.Context, "passphrase of the bundle")
+		p, err := e.console.Passphrase(c.Context, "the bundle")
 		if err != nil {
 			return nil, &codeError{exitUsage, err, []string{"run it on a terminal: the passphrase is asked there"}}
 		}

@@ -23,6 +23,7 @@ type Database struct {
 	Path    string
 	Columns map[string][]string // table → columns
 	files   []fs.File
+	noLog   error // why it had to be read without its write-ahead log
 }
 
 // OpenDatabase opens the database at hostPath with its -wal and -journal. Nothing is written beside it.
@@ -44,19 +45,50 @@ func OpenDatabase(fsys fs.FS, hostPath string) (*Database, error) {
 		d.closeFiles()
 		return nil, fmt.Errorf("reading its rollback journal: %w", err)
 	}
-	if d.DB, err = sqlite.Open(db, sqlite.Options{WAL: wal, Journal: journal}); err == nil {
-		d.Columns, err = d.Tables(context.Background())
+	if err = d.open(db, sqlite.Options{WAL: wal, Journal: journal}); wal.Size > 0 && (err != nil || d.foreignLog(db, journal)) {
+		// A log of another database hides this one from SQLite. What lies below it is evidence all the same.
+		if d.noLog = err; err == nil {
+			d.DB.Close()
+			d.noLog = errors.New("it is of a database with other tables")
+		}
+		err = d.open(db, sqlite.Options{Journal: journal})
 	}
 	if err != nil {
-		d.Close()
+		d.closeFiles()
 		return nil, err
 	}
 	return d, nil
 }
 
+// foreignLog reports that the tables below the log are all others than those in it.
+func (d *Database) foreignLog(db, journal sqlite.Source) bool {
+	var below Database
+	if below.open(db, sqlite.Options{Journal: journal}) != nil {
+		return false
+	}
+	defer below.DB.Close()
+	for table := range below.Columns {
+		if _, both := d.Columns[table]; both {
+			return false
+		}
+	}
+	return len(below.Columns) > 0
+}
+
+// open opens the database and reads its schema.
+func (d *Database) open(db sqlite.Source, o sqlite.Options) (err error) {
+	if d.DB, err = sqlite.Open(db, o); err != nil {
+		return err
+	}
+	if d.Columns, err = d.Tables(context.Background()); err != nil {
+		d.DB.Close()
+	}
+	return err
+}
+
 // source opens a file as random-access bytes.
 func (d *Database) source(fsys fs.FS, hostPath string) (sqlite.Source, error) {
-	f, err := fsys.Open(fsName(hostPath))
+	f, err := fsys.Open(FSName(hostPath))
 	if err != nil {
 		return sqlite.Source{}, err
 	}
@@ -130,7 +162,7 @@ func stamp(fsys fs.FS, hostPath string) (sqlite.Stamp, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return sqlite.Stamp{}, err
 	}
-	info, err := fs.Stat(fsys, fsName(hostPath))
+	info, err := fs.Stat(fsys, FSName(hostPath))
 	if err != nil {
 		return sqlite.Stamp{}, err
 	}
@@ -165,6 +197,9 @@ func readSteady(ctx context.Context, fsys fs.FS, hostPath string, read func(*Dat
 // Frames left behind by an earlier log are no loss: every log that was reused has them.
 func (d *Database) logGaps() (gaps []Gap) {
 	w, j := d.Log().WAL, d.Log().Journal
+	if d.noLog != nil {
+		gaps = append(gaps, Gap{Path: d.Path + "-wal", What: "the database cannot be read with this log, and was read without it: " + d.noLog.Error()})
+	}
 	if w.Stopped != "" && w.Stopped != sqlite.StopSalts {
 		gaps = append(gaps, Gap{Path: d.Path + "-wal", What: fmt.Sprintf("%d of its %d frames were not used: %s", w.Ignored, w.Frames, w.Detail)})
 	}

@@ -17,7 +17,7 @@ var ErrLeftOut = errors.New("left out of the evidence")
 
 // isLeftOut reports whether a file's content was left out.
 func isLeftOut(fsys fs.FS, hostPath string) bool {
-	f, err := fsys.Open(fsName(hostPath))
+	f, err := fsys.Open(FSName(hostPath))
 	if err == nil {
 		f.Close()
 	}
@@ -26,7 +26,7 @@ func isLeftOut(fsys fs.FS, hostPath string) bool {
 
 // readSmall reads a whole file of the host. A file that is not there is no gap; anything else unreadable is.
 func readSmall(fsys fs.FS, hostPath string) ([]byte, []Gap) {
-	f, err := fsys.Open(fsName(hostPath))
+	f, err := fsys.Open(FSName(hostPath))
 	if err != nil {
 		return nil, readGap(hostPath, err)
 	}
@@ -65,12 +65,12 @@ func cause(err error) string {
 func isNotDir(err error) bool { return strings.Contains(err.Error(), "not a directory") }
 
 func exists(fsys fs.FS, hostPath string) bool {
-	_, err := fs.Stat(fsys, fsName(hostPath))
+	_, err := fs.Stat(fsys, FSName(hostPath))
 	return err == nil
 }
 
 func isDir(fsys fs.FS, hostPath string) bool {
-	info, err := fs.Stat(fsys, fsName(hostPath))
+	info, err := fs.Stat(fsys, FSName(hostPath))
 	return err == nil && info.IsDir()
 }
 
@@ -83,7 +83,7 @@ func realPath(fsys fs.FS, hostPath string) string {
 	for links := 0; len(todo) > 0; {
 		next := path.Join(done, todo[0])
 		todo = todo[1:]
-		target, err := fs.ReadLink(fsys, fsName(next))
+		target, err := fs.ReadLink(fsys, FSName(next))
 		if err != nil || links == maxLinks {
 			done = next
 			continue

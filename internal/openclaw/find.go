@@ -68,7 +68,7 @@ func Find(fsys fs.FS, o FindOptions) ([]*Installation, []Gap) {
 // ~/.openclaw, ~/.openclaw-<profile>, ~/.clawdbot, ~/.moltbot.
 // Links come last: the installation is named for its directory, not for a link to it.
 func inHome(fsys fs.FS, u User) (cands []candidate, err error) {
-	entries, err := fs.ReadDir(fsys, fsName(u.Home))
+	entries, err := fs.ReadDir(fsys, FSName(u.Home))
 	slices.SortStableFunc(entries, func(a, b fs.DirEntry) int { return cmp.Compare(a.Type()&fs.ModeSymlink, b.Type()&fs.ModeSymlink) })
 	for _, e := range entries {
 		profile, ok := stateDirName(e.Name())
@@ -217,7 +217,7 @@ func (f *finder) take(c candidate) {
 	if c.stateDir == "" {
 		return
 	}
-	info, err := fs.Stat(f.fsys, fsName(c.stateDir))
+	info, err := fs.Stat(f.fsys, FSName(c.stateDir))
 	switch {
 	case err == nil && info.IsDir():
 	case c.by == "given":
@@ -314,7 +314,7 @@ func (in *Installation) read(fsys fs.FS) []Gap {
 func (in *Installation) findAgents(fsys fs.FS) []Gap {
 	configured := in.Config.agents()
 	ids := slices.Collect(maps.Keys(configured))
-	entries, _ := fs.ReadDir(fsys, fsName(path.Join(in.StateDir, "agents")))
+	entries, _ := fs.ReadDir(fsys, FSName(path.Join(in.StateDir, "agents")))
 	for _, e := range entries {
 		if isDir(fsys, path.Join(in.StateDir, "agents", e.Name())) {
 			ids = append(ids, e.Name())
@@ -324,10 +324,27 @@ func (in *Installation) findAgents(fsys fs.FS) []Gap {
 		ids = []string{"main"}
 	}
 	slices.Sort(ids)
+	var gaps []Gap
 	for _, id := range slices.Compact(ids) {
-		in.Agents = append(in.Agents, in.agent(fsys, id, configured[id]))
+		a := in.agent(fsys, id, configured[id])
+		in.Agents = append(in.Agents, a)
+		gaps = append(gaps, append(in.linked(fsys, a.Sessions), in.linked(fsys, a.Database)...)...)
 	}
-	return in.registeredAgents(fsys)
+	return append(gaps, in.registeredAgents(fsys)...)
+}
+
+// linked notes that a place of records is a link: whoever put it there chose what is read. One that leads nowhere
+// must not pass for an agent without records.
+func (in *Installation) linked(fsys fs.FS, place string) []Gap {
+	target, err := fs.ReadLink(fsys, FSName(place))
+	switch {
+	case err != nil:
+		return nil
+	case exists(fsys, place):
+		in.note(fmt.Sprintf("%q is a link to %q, which OpenClaw never makes; what is there was read", place, target))
+		return nil
+	}
+	return []Gap{{Path: place, What: fmt.Sprintf("is a link to %q, where nothing can be read", target)}}
 }
 
 func (in *Installation) registeredAgents(fsys fs.FS) []Gap {
@@ -467,7 +484,7 @@ func (in *Installation) findLogs(fsys fs.FS) {
 	in.LogFile = tilde(in.Config.String("logging", "file"), in.Home)
 	in.LogDirs = []string{"/tmp/openclaw"}
 	for _, tmp := range []string{"/tmp", path.Join(in.Home, "tmp"), path.Join(in.Home, ".tmp")} {
-		entries, _ := fs.ReadDir(fsys, fsName(tmp))
+		entries, _ := fs.ReadDir(fsys, FSName(tmp))
 		for _, e := range entries {
 			if ours.MatchString(e.Name()) && isDir(fsys, path.Join(tmp, e.Name())) {
 				in.LogDirs = append(in.LogDirs, path.Join(tmp, e.Name()))

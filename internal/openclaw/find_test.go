@@ -35,6 +35,18 @@ func hostFS(pairs ...string) fstest.MapFS {
 
 const config = `{"meta":{"lastTouchedVersion":"2026.3.31"}}`
 
+// TestLinkedRecords: a link in the place of records is told, and one that leads nowhere is a gap.
+func TestLinkedRecords(t *testing.T) {
+	const sessions = "home/claw/.openclaw/agents/main/sessions"
+	for target, gap := range map[string]bool{"../../../else": false, "../../../gone": true} {
+		installs, gaps := Find(hostFS("home/claw/.openclaw/openclaw.json", config, sessions, "-> "+target, "home/claw/else/a.jsonl", "{}"), FindOptions{})
+		isGap := slices.ContainsFunc(gaps, func(g Gap) bool { return g.Path == "/"+sessions })
+		if isNote := strings.Contains(strings.Join(installs[0].Notes, "\n"), target); isGap != gap || isNote == gap {
+			t.Errorf("%s: gaps %v, notes %q", target, gaps, installs[0].Notes)
+		}
+	}
+}
+
 // wants are what a case expects of the installations, in order.
 type wants struct{ dir, config, user, profile, by string }
 

@@ -89,8 +89,8 @@ func releaseNumbers(v string) (n [3]int) {
 	return n
 }
 
-// fsName turns an absolute host path into the name an fs.FS knows it by.
-func fsName(hostPath string) string {
+// FSName turns an absolute host path into the name an fs.FS knows it by.
+func FSName(hostPath string) string {
 	name := strings.TrimPrefix(path.Clean("/"+hostPath), "/")
 	if name == "" {
 		return "."

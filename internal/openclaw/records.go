@@ -100,7 +100,7 @@ func (r *recordReader) read() {
 }
 
 func (r *recordReader) file() {
-	f, err := r.fsys.Open(fsName(r.source.Path))
+	f, err := r.fsys.Open(FSName(r.source.Path))
 	if err != nil {
 		r.gap(cause(err), r.source.Size)
 		return
@@ -171,6 +171,9 @@ func (r *recordReader) database(read func(*recordReader, *Database) error) {
 func (r *recordReader) transcriptRows(d *Database) error {
 	const t = "transcript_events"
 	if !d.Has(t, "session_id", "seq", "event_json") {
+		if v := d.userVersion(); v >= transcriptSchema {
+			return fmt.Errorf("it has no table %s as its schema, %d, has it: the transcripts were removed or replaced", t, v)
+		}
 		return nil
 	}
 	return r.rows(d, fmt.Sprintf("SELECT session_id, seq, event_json, %s, %s FROM %s NOT INDEXED",

@@ -101,7 +101,7 @@ type secretReader struct {
 
 // dir reads a file, or the files of a directory that names admits, down to depth levels. Links are not followed.
 func (r *secretReader) dir(name string, depth int, read func(*secretReader, string, []byte), names func(string) bool) {
-	entries, err := fs.ReadDir(r.fsys, fsName(name))
+	entries, err := fs.ReadDir(r.fsys, FSName(name))
 	if err != nil {
 		text, gaps := readSmall(r.fsys, name)
 		if r.gaps = append(r.gaps, gaps...); text != nil {

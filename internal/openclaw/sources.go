@@ -53,13 +53,18 @@ const transcriptSchema = 4
 // userVersion reads PRAGMA user_version of a database, its write-ahead log included; 0 if there is none.
 func userVersion(fsys fs.FS, hostPath string) (version int64) {
 	OpenDatabaseFunc(fsys, hostPath, func(d *Database) error {
-		for row, err := range d.Query(context.Background(), "PRAGMA user_version") {
-			if err == nil {
-				version = row.Int(0)
-			}
-		}
+		version = d.userVersion()
 		return nil
 	})
+	return version
+}
+
+func (d *Database) userVersion() (version int64) {
+	for row, err := range d.Query(context.Background(), "PRAGMA user_version") {
+		if err == nil {
+			version = row.Int(0)
+		}
+	}
 	return version
 }
 
@@ -67,7 +72,7 @@ func (in *Installation) era(fsys fs.FS) Era {
 	inFiles, inSQLite := false, false
 	for _, a := range in.Agents {
 		inSQLite = inSQLite || userVersion(fsys, a.Database) >= transcriptSchema
-		entries, _ := fs.ReadDir(fsys, fsName(a.Sessions))
+		entries, _ := fs.ReadDir(fsys, FSName(a.Sessions))
 		inFiles = inFiles || slices.ContainsFunc(entries, func(e fs.DirEntry) bool {
 			_, form, ok := transcriptName(e.Name())
 			return ok && form == FormJSONL
@@ -174,7 +179,7 @@ func (l *lister) agent(a Agent) {
 
 // dir lists the files of a directory whose names are known, down to depth more levels. Links are not followed.
 func (l *lister) dir(dir, agent string, depth int, known func(name string) (string, Form, bool)) {
-	entries, err := fs.ReadDir(l.fsys, fsName(dir))
+	entries, err := fs.ReadDir(l.fsys, FSName(dir))
 	l.gaps = append(l.gaps, readGap(dir, err)...)
 	for _, e := range entries {
 		file := path.Join(dir, e.Name())
@@ -199,7 +204,7 @@ func (l *lister) add(file, agent, session string, form Form) {
 }
 
 func (l *lister) size(file string) int64 {
-	info, err := fs.Stat(l.fsys, fsName(file))
+	info, err := fs.Stat(l.fsys, FSName(file))
 	if err != nil {
 		l.gaps = append(l.gaps, readGap(file, err)...)
 		return 0

@@ -84,7 +84,7 @@ func units(fsys fs.FS, users []User) (found []Unit, gaps []Gap) {
 }
 
 func (m manager) units(fsys fs.FS, dir string) (found []Unit, gaps []Gap) {
-	entries, err := fs.ReadDir(fsys, fsName(dir))
+	entries, err := fs.ReadDir(fsys, FSName(dir))
 	if err != nil {
 		return nil, readGap(dir, err)
 	}
@@ -120,7 +120,7 @@ func isMaskedUnit(fsys fs.FS, file string, e fs.DirEntry) bool {
 	if e.Type()&fs.ModeSymlink == 0 {
 		return false
 	}
-	target, err := fs.ReadLink(fsys, fsName(file))
+	target, err := fs.ReadLink(fsys, FSName(file))
 	return err == nil && target == "/dev/null"
 }
 
@@ -128,7 +128,7 @@ func isMaskedUnit(fsys fs.FS, file string, e fs.DirEntry) bool {
 func (m manager) dropIns(fsys fs.FS, name string) []string {
 	byName := map[string]string{}
 	for _, dir := range slices.Backward(m.dirs) {
-		entries, _ := fs.ReadDir(fsys, fsName(path.Join(dir, name)))
+		entries, _ := fs.ReadDir(fsys, FSName(path.Join(dir, name)))
 		for _, e := range entries {
 			if path.Ext(e.Name()) == ".conf" {
 				byName[e.Name()] = path.Join(dir, name, e.Name())

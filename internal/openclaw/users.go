@@ -33,7 +33,7 @@ func Users(fsys fs.FS) ([]User, []Gap) {
 		users = append(users, User{Name: f[0], UID: uid, Home: path.Clean(f[5]), Shell: f[6]})
 	}
 	for _, dir := range []string{"/home", "/Users"} {
-		entries, _ := fs.ReadDir(fsys, fsName(dir))
+		entries, _ := fs.ReadDir(fsys, FSName(dir))
 		for _, e := range entries {
 			users = addHome(users, path.Join(dir, e.Name()), e.Name())
 		}
