@@ -66,7 +66,6 @@ var catalog = [...]Entry{
 	{RankLogs, "log", AtLogFile, "", false, "gateway log, where the config moved it"},
 	{RankLogs, "log", AtLogStem, "*.log*", false, "its rotated files"},
 	{RankLogs, "lock", AtState, "tmp", false, "which process owns the state; the shim that every exec runs first"},
-	{RankLogs, "log", AtState, "logs", false, "restarts, config audit, commands, stability bundles, raw model streams"},
 	{RankLogs, "log", AtOwner, "Library/Logs/openclaw", false, "gateway log on macOS"},
 
 	// Databases, each with its -wal, -shm and -journal.
@@ -109,6 +108,7 @@ var catalog = [...]Entry{
 	{RankConfig, "extension", AtState, "cache/shell-snapshots", false, "sourced by every exec"},
 
 	// A file of a release that this table does not know is evidence too.
+	{RankState, "log", AtState, "logs", false, "restarts, config audit, commands, stability bundles, raw model streams"},
 	{RankState, "agent", AtAgent, "", false, "the rest of an agent's directory"},
 	{RankState, "state", AtState, "", false, "the rest of the state directory"},
 	{RankState, "package", AtHost, "usr/lib/node_modules/openclaw/package.json", false, "installed release"},
