@@ -86,6 +86,7 @@ func (r *Report) installation(ctx context.Context, fsys fs.FS, in *openclaw.Inst
 	sources = r.unread(sources)
 	sessions, more := in.Sessions(ctx, fsys)
 	r.Coverage.gap(append(gaps, more...)...)
+	sources = r.ofSession(sources, sessions, o.Session)
 	keep := func(e *Event) {
 		if o.keeps(e) {
 			r.store.add(e)
@@ -109,6 +110,25 @@ func (r *Report) unread(sources []openclaw.Source) []openclaw.Source {
 	return slices.DeleteFunc(sources, func(s openclaw.Source) bool {
 		return slices.ContainsFunc(r.Coverage.Sources, func(c SourceCoverage) bool { return c.Path == s.Path && c.Form == s.Form.String() })
 	})
+}
+
+// ofSession leaves out the files of other sessions than the one asked for: one session of a large bundle is read
+// without decrypting the rest. A database, and a file whose name does not bear its session, are read.
+func (r *Report) ofSession(sources []openclaw.Source, sessions map[string]*openclaw.Session, session string) []openclaw.Source {
+	if session == "" {
+		return sources
+	}
+	kept := slices.DeleteFunc(slices.Clone(sources), func(s openclaw.Source) bool {
+		if s.Session == "" || s.Form == openclaw.FormReadCache || s.Form == openclaw.FormCold || strings.Contains(s.Session, session) {
+			return false
+		}
+		info := sessions[s.Session]
+		return info == nil || !strings.Contains(info.Key, session)
+	})
+	if n := len(sources) - len(kept); n > 0 {
+		r.Coverage.Notes = append(r.Coverage.Notes, fmt.Sprintf("%d files of other sessions were left out, as asked", n))
+	}
+	return kept
 }
 
 // owners are the senders the config calls owners of the agent (commands.ownerAllowFrom).

@@ -690,3 +690,36 @@ func TestSharedSources(t *testing.T) {
 		t.Errorf("%q, %d unparsed, %d installations", got, r.Coverage.Unparsed, len(r.Installations))
 	}
 }
+
+// TestOneSession: asking for one session yields what the whole timeline has of it, though fewer files are read.
+func TestOneSession(t *testing.T) {
+	t.Parallel()
+	spared := 0
+	for _, version := range statetest.Versions() {
+		dir := statetest.Root(t, version)
+		all, events := timeline(t, dir, Options{Kinds: Kinds})
+		of := map[string][]string{}
+		for _, e := range events {
+			of[e.Session] = append(of[e.Session], fmt.Sprint(e.Source.Path, e.Line, e.Kind, e.Time, e.What))
+		}
+		for session := range of {
+			if session == "" {
+				continue
+			}
+			one, got := timeline(t, dir, Options{Kinds: Kinds, Session: session})
+			spared += len(all.Coverage.Sources) - len(one.Coverage.Sources)
+			var told []string
+			for _, e := range got {
+				if e.Session == session {
+					told = append(told, fmt.Sprint(e.Source.Path, e.Line, e.Kind, e.Time, e.What))
+				}
+			}
+			if !slices.Equal(told, of[session]) {
+				t.Errorf("%s %s: %d events, %d in the whole timeline", version, session, len(told), len(of[session]))
+			}
+		}
+	}
+	if spared == 0 {
+		t.Error("no file was spared")
+	}
+}
