@@ -56,7 +56,7 @@ Examples:
 		OnUsageError: onUsageError,
 		Action: func(c *cli.Context) error {
 			if c.Args().Present() {
-				return usageError("openclaw-ir collect --help", "collect takes no arguments: %q%s", c.Args().First(), suggestion(c.Command.Subcommands, c.Args().First()))
+				return usageError("openclaw-ir collect -R recipients.txt; see openclaw-ir collect --help", "collect takes no arguments: %q%s", c.Args().First(), suggestion(c.Command.Subcommands, c.Args().First()))
 			}
 			return runCollect(c, e)
 		},
@@ -371,6 +371,9 @@ func (x *collection) say(out *output, sealName string, seal []byte, s collect.Su
 		x.console.Printf("sealed %s (%s): %s", console.Size(s.Size), console.Size(s.Bytes)+" of evidence", countRows(o))
 		x.console.Printf("sha256 %s, signed by %s", s.SHA256, signed.Signer())
 		x.console.Printf("seal %q", sealName)
+		if out.file == nil {
+			x.console.Printf("copy the seal beside the bundle, under the bundle's name with .seal at its end")
+		}
 	}
 	if err != nil {
 		return err
@@ -396,12 +399,21 @@ func countRows(o collect.Outcome) string {
 const maxWarnings = 20
 
 func (x *collection) warn(o collect.Outcome) {
-	for i, r := range o.Lacking {
-		if i == maxWarnings {
+	told, closed := 0, 0
+	for _, r := range o.Lacking {
+		if x.uid != 0 && strings.HasSuffix(r.Reason, "permission denied") {
+			closed++
+			continue
+		}
+		if told == maxWarnings {
 			x.console.Warningf("and more: openclaw-ir collect list --gaps has them all")
 			break
 		}
+		told++
 		x.console.Warningf("%s: %q: %s", r.Status, r.Path, r.Reason)
+	}
+	if closed > 0 {
+		x.console.Warningf("%s closed to your account: sudo openclaw-ir collect takes them; openclaw-ir collect list --gaps names them", plural(closed, "place"))
 	}
 	if o.Interrupted {
 		x.console.Warningf("interrupted: what had not been taken by then is listed in the manifest")
