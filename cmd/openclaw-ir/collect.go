@@ -223,7 +223,8 @@ func parseSize(s string) (int64, error) {
 
 // seal writes the bundle and its seal, and tells the custody log about both.
 func (x *collection) seal(cs *casefile.Case, to []collect.Recipient) error {
-	x.name = freeName(cs, cs.Info().Host, time.Now())
+	hostname := x.hostname(cs)
+	x.name = freeName(cs, hostname, time.Now())
 	out, err := x.openOutput(cs)
 	if err != nil {
 		return err
@@ -235,7 +236,7 @@ func (x *collection) seal(cs *casefile.Case, to []collect.Recipient) error {
 		return err
 	}
 	w, err := collect.NewWriter(out, collect.AgeRecipients(to), collect.Header{
-		Tool: "openclaw-ir " + version(), Host: cs.Info().Host, Case: cs.Name(), Started: time.Now().UTC(), Argv: argv, States: stateDirs(x.installs), Level: x.c.String("level"),
+		Tool: "openclaw-ir " + version(), Host: hostname, Case: cs.Name(), Started: time.Now().UTC(), Argv: argv, States: stateDirs(x.installs), Level: x.c.String("level"),
 	})
 	if err != nil {
 		return err
@@ -261,6 +262,27 @@ func (x *collection) seal(cs *casefile.Case, to []collect.Recipient) error {
 		return x.failed(cs, out, err)
 	}
 	return x.finish(cs, out, to, summary, outcome)
+}
+
+// maxHostname is the longest name of a host, in bytes (Linux HOST_NAME_MAX).
+const maxHostname = 64
+
+// hostname is the name of the host whose evidence is taken: of a mounted disk, the one it holds.
+func (x *collection) hostname(cs *casefile.Case) string {
+	if x.root.Live() {
+		return cs.Info().Host
+	}
+	f, err := x.root.Open("etc/hostname")
+	if err != nil {
+		return "unnamed"
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxHostname))
+	name := strings.ToValidUTF8(strings.TrimSpace(string(text)), "_")
+	if err != nil || name == "" {
+		return "unnamed"
+	}
+	return name
 }
 
 func stateDirs(installs []*openclaw.Installation) (dirs []string) {
@@ -311,7 +333,7 @@ func (x *collection) finish(cs *casefile.Case, out *output, to []collect.Recipie
 	}
 	seal, err := collect.Seal{
 		Bundle: x.name, Ciphertext: s.Ciphertext, ManifestSHA256: s.ManifestSHA256, Recipients: collect.Descriptions(to), Created: time.Now(),
-		Host: cs.Info().Host, Case: cs.Name(), CustodyHead: head, PrevSeal: previous, Tool: "openclaw-ir " + version(),
+		Host: x.hostname(cs), Case: cs.Name(), CustodyHead: head, PrevSeal: previous, Tool: "openclaw-ir " + version(),
 	}.Sign(signer)
 	if err != nil {
 		return err
