@@ -161,7 +161,7 @@ func newLedgerSource(file, agent string, info fs.FileInfo, read func(*ledgerRead
 
 // unreadable notes that a source cannot be read. One that does not exist is no gap.
 func (l *ledgerReader) unreadable(file string, err error) {
-	if isAbsent(err) {
+	if openclaw.IsAbsent(err) {
 		return
 	}
 	if l.row != nil {

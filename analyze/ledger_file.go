@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"path"
 	"strings"
 
@@ -159,9 +158,4 @@ func starred(pattern, name string) string {
 	}
 	name, _, _ = strings.Cut(strings.TrimPrefix(name, before), after)
 	return name
-}
-
-// isAbsent reports that a file does not exist, or cannot because a part of its path is no directory.
-func isAbsent(err error) bool {
-	return errors.Is(err, fs.ErrNotExist) || strings.Contains(err.Error(), "not a directory")
 }

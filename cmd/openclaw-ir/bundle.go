@@ -150,15 +150,11 @@ func salvageHint(r *collect.VerifyReport, name string) string {
 }
 
 func runSalvage(c *cli.Context, e env, name string) error {
-	f, err := os.Open(name)
-	if err != nil {
-		return fmt.Errorf("opening the bundle: %w", err)
-	}
-	defer f.Close()
-	ids, err := identities(c, e, f)
+	f, ids, err := openSealed(c, e, name)
 	if err != nil {
 		return err
 	}
+	defer f.Close()
 	lines, err := console.NewLines(e.console, c.Bool("json"), map[string]any{"command": "collect verify --salvage"}, memberLine)
 	if err != nil {
 		return err
@@ -290,15 +286,11 @@ func runOpen(c *cli.Context, e env) error {
 	}
 	var members iter.Seq2[collect.Member, error]
 	if c.Bool("salvage") {
-		f, err := os.Open(name)
-		if err != nil {
-			return fmt.Errorf("opening the bundle: %w", err)
-		}
-		defer f.Close()
-		ids, err := identities(c, e, f)
+		f, ids, err := openSealed(c, e, name)
 		if err != nil {
 			return err
 		}
+		defer f.Close()
 		members = collect.Salvage(c.Context, f, ids...)
 	} else {
 		b, f, err := readBundle(c, e, name)

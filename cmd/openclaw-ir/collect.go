@@ -124,6 +124,7 @@ type collection struct {
 	installs []*openclaw.Installation
 	gaps     []openclaw.Gap
 	options  collect.Options
+	host     string // whose evidence it is
 	name     string // the bundle's file name
 }
 
@@ -223,8 +224,8 @@ func parseSize(s string) (int64, error) {
 
 // seal writes the bundle and its seal, and tells the custody log about both.
 func (x *collection) seal(cs *casefile.Case, to []collect.Recipient) error {
-	hostname := x.hostname(cs)
-	x.name = freeName(cs, hostname, time.Now())
+	x.host = x.hostname(cs)
+	x.name = freeName(cs, x.host, time.Now())
 	out, err := x.openOutput(cs)
 	if err != nil {
 		return err
@@ -236,7 +237,7 @@ func (x *collection) seal(cs *casefile.Case, to []collect.Recipient) error {
 		return err
 	}
 	w, err := collect.NewWriter(out, collect.AgeRecipients(to), collect.Header{
-		Tool: "openclaw-ir " + version(), Host: hostname, Case: cs.Name(), Started: time.Now().UTC(), Argv: argv, States: stateDirs(x.installs), Level: x.c.String("level"),
+		Tool: "openclaw-ir " + version(), Host: x.host, Case: cs.Name(), Started: time.Now().UTC(), Argv: argv, States: stateDirs(x.installs), Level: x.c.String("level"),
 	})
 	if err != nil {
 		return err
@@ -333,7 +334,7 @@ func (x *collection) finish(cs *casefile.Case, out *output, to []collect.Recipie
 	}
 	seal, err := collect.Seal{
 		Bundle: x.name, Ciphertext: s.Ciphertext, ManifestSHA256: s.ManifestSHA256, Recipients: collect.Descriptions(to), Created: time.Now(),
-		Host: x.hostname(cs), Case: cs.Name(), CustodyHead: head, PrevSeal: previous, Tool: "openclaw-ir " + version(),
+		Host: x.host, Case: cs.Name(), CustodyHead: head, PrevSeal: previous, Tool: "openclaw-ir " + version(),
 	}.Sign(signer)
 	if err != nil {
 		return err

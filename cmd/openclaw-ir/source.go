@@ -161,13 +161,8 @@ func openBundle(c *cli.Context, e env, name string, find openclaw.FindOptions) (
 
 // readBundle opens a bundle with the keys given, or with a passphrase if that is what it was sealed with.
 func readBundle(c *cli.Context, e env, name string) (*collect.Bundle, *os.File, error) {
-	f, err := os.Open(name)
+	f, ids, err := openSealed(c, e, name)
 	if err != nil {
-		return nil, nil, fmt.Errorf("opening the bundle: %w", err)
-	}
-	ids, err := identities(c, e, f)
-	if err != nil {
-		f.Close()
 		return nil, nil, err
 	}
 	info, err := f.Stat()
@@ -181,6 +176,20 @@ func readBundle(c *cli.Context, e env, name string) (*collect.Bundle, *os.File, 
 		return nil, nil, bundleError(name, err)
 	}
 	return b, f, nil
+}
+
+// openSealed opens a bundle's file and finds the keys for it.
+func openSealed(c *cli.Context, e env, name string) (*os.File, []age.Identity, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, nil, fmt.Errorf("opening the bundle: %w", err)
+	}
+	ids, err := identities(c, e, f)
+	if err != nil {
+		f.Close()
+		return nil, nil, err
+	}
+	return f, ids, nil
 }
 
 func bundleError(name string, err error) error {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"github.com/clawbook/openclaw-ir/internal/sqlite"
@@ -127,18 +128,9 @@ func (d *Database) closeFiles() {
 func (d *Database) Has(table string, columns ...string) bool {
 	have, ok := d.Columns[table]
 	for _, c := range columns {
-		ok = ok && contains(have, c)
+		ok = ok && slices.Contains(have, c)
 	}
 	return ok
-}
-
-func contains(list []string, s string) bool {
-	for _, v := range list {
-		if v == s {
-			return true
-		}
-	}
-	return false
 }
 
 // Column returns the column's name if the table has it and otherwise an SQL literal in its stead, so that one

@@ -46,7 +46,7 @@ func readSmall(fsys fs.FS, hostPath string) ([]byte, []Gap) {
 
 // readGap turns a read error into a gap. What does not exist is none.
 func readGap(hostPath string, err error) []Gap {
-	if err == nil || errors.Is(err, fs.ErrNotExist) || errors.Is(err, io.EOF) || isNotDir(err) {
+	if err == nil || errors.Is(err, io.EOF) || IsAbsent(err) {
 		return nil
 	}
 	return []Gap{{Path: hostPath, What: cause(err)}}
@@ -61,8 +61,10 @@ func cause(err error) string {
 	return err.Error()
 }
 
-// isNotDir reports that a part of the path is no directory, so that the file cannot exist.
-func isNotDir(err error) bool { return strings.Contains(err.Error(), "not a directory") }
+// IsAbsent reports that a file does not exist, or cannot because a part of its path is no directory.
+func IsAbsent(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || strings.Contains(err.Error(), "not a directory")
+}
 
 func exists(fsys fs.FS, hostPath string) bool {
 	_, err := fs.Stat(fsys, FSName(hostPath))
