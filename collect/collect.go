@@ -139,9 +139,9 @@ func (c *collector) ranks(from, to Rank) error {
 
 // conditions records what limits the search as a whole.
 func (c *collector) conditions() error {
-	if c.mountErr != nil && !isMissing(c.mountErr) {
+	if c.mountErr != nil && !openclaw.IsAbsent(c.mountErr) {
 		row := Row{Meta: Meta{Path: "/proc/self/mountinfo", Source: "mount"}, Status: Unreadable}
-		row.Reason = "mounts could not be told, so that none was kept out: " + cause(c.mountErr)
+		row.Reason = "mounts could not be told, so that none was kept out: " + openclaw.Cause(c.mountErr)
 		if err := c.record(row); err != nil {
 			return err
 		}

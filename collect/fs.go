@@ -9,6 +9,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -247,7 +248,7 @@ func (e *evidence) ReadDir(name string) ([]fs.DirEntry, error) {
 // entries lists a directory. One that was not collected and of which nothing is known is an error, not empty.
 func (n *node) entries(name string) ([]fs.DirEntry, error) {
 	if !n.dir {
-		return nil, &fs.PathError{Op: "readdir", Path: name, Err: errors.New("not a directory")}
+		return nil, &fs.PathError{Op: "readdir", Path: name, Err: syscall.ENOTDIR}
 	}
 	if n.row != nil && !n.row.Status.stored() && len(n.kids) == 0 {
 		err := fmt.Errorf("%w (%s %.200q)", ErrNotCollected, n.row.Status, n.row.Reason)

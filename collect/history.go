@@ -125,8 +125,8 @@ func (h *history) files() {
 	dir = path.Clean(dir)
 	for e, err := range h.c.root.ReadDirIter(hostName(dir)) {
 		if err != nil {
-			if !isMissing(err) {
-				h.note("listing %q: %s", dir, cause(err))
+			if !openclaw.IsAbsent(err) {
+				h.note("listing %q: %s", dir, openclaw.Cause(err))
 			}
 			return
 		}
@@ -162,7 +162,7 @@ func originOf(rest string) (origin string, ring int) {
 func (h *history) file(name, origin string, ring int) {
 	text, mtime, err := h.c.slurp(name, min(maxVersion, h.left))
 	if err != nil {
-		h.note("%s: %s", quoteName(name), cause(err))
+		h.note("%s: %s", quoteName(name), openclaw.Cause(err))
 		return
 	}
 	h.add(version{ConfigVersion: ConfigVersion{Name: name, Time: mtime, Origin: origin, Data: text}, ring: ring, from: "mtime"})
@@ -206,7 +206,7 @@ func (h *history) readJournal() {
 	}
 	db := h.in.StateDB()
 	_, err := openclaw.OpenDatabaseFunc(h.c.root, db, h.journalRows)
-	if err != nil && !isMissing(err) {
+	if err != nil && !openclaw.IsAbsent(err) {
 		h.note("reading the config journal of %s: %v", quoteName(db), err)
 	}
 	slices.SortStableFunc(h.journal, func(a, b journaled) int { return a.at.Compare(b.at) })

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/clawbook/openclaw-ir/internal/host"
+	"github.com/clawbook/openclaw-ir/internal/openclaw"
 )
 
 // maxLease is how long one collection waits, in all, for leased files. A lease breaks after 45 s
@@ -203,7 +204,7 @@ func spend(left *int64, size int64) bool {
 func changedSince(f *os.File, before Meta) string {
 	fi, err := f.Stat()
 	if err != nil {
-		return cause(err)
+		return openclaw.Cause(err)
 	}
 	if !host.Meta(fi).Mtime.Equal(before.Mtime) && fi.Size() == before.HostSize {
 		return "written to while it was read: it may hold parts of two states"
@@ -295,7 +296,7 @@ func (w *Writer) addChecked(m Meta, r io.Reader, size int64, check func() string
 	row.Type, row.Link = File, ""
 	n, readErr := io.ReadFull(r, w.buf[:min(size, int64(len(w.buf)))])
 	if n == 0 && !atEnd(readErr) {
-		row.Status, row.Size, row.Reason = Unreadable, 0, cause(readErr)
+		row.Status, row.Size, row.Reason = Unreadable, 0, openclaw.Cause(readErr)
 		return row, w.Record(row)
 	}
 	if err := w.begin(&row, tar.TypeReg); err != nil {

@@ -6,11 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"path"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/clawbook/openclaw-ir/internal/host"
@@ -212,12 +210,12 @@ func (c *collector) match(dir string, pattern []string, yield func(string) error
 
 // unlisted says that a directory could not be searched for a pattern.
 func (c *collector) unlisted(dir string, err error) error {
-	if isMissing(err) {
+	if openclaw.IsAbsent(err) {
 		return nil
 	}
 	return c.record(Row{
 		Meta: Meta{Path: dir, Source: c.targets[c.current].Source}, Status: Unreadable,
-		Reason: "looking for " + c.targets[c.current].name() + ": " + cause(err),
+		Reason: "looking for " + c.targets[c.current].name() + ": " + openclaw.Cause(err),
 	})
 }
 
@@ -296,27 +294,14 @@ func (c *collector) isRegular(p string) bool {
 
 // failed records a path that could not be described or opened.
 func (c *collector) failed(m Meta, v visit, err error) error {
-	row := Row{Meta: m, Status: Unreadable, Reason: cause(err)}
-	if isMissing(err) {
+	row := Row{Meta: m, Status: Unreadable, Reason: openclaw.Cause(err)}
+	if openclaw.IsAbsent(err) {
 		row.Status, row.Reason, row.Type, row.HostSize = Missing, "does not exist", "", 0
 		if v.depth > 0 || m.Type != "" {
 			row.Reason = "vanished before it could be read"
 		}
 	}
 	return c.record(row)
-}
-
-func isMissing(err error) bool {
-	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
-}
-
-// cause is an error without the path, which the row has.
-func cause(err error) string {
-	var pe *fs.PathError
-	if errors.As(err, &pe) {
-		return pe.Op + ": " + pe.Err.Error()
-	}
-	return err.Error()
 }
 
 // link stores a symlink and says if what it leads to is not taken by another way.
@@ -387,7 +372,7 @@ func (c *collector) dir(m Meta, v visit) error {
 			return c.addDir(now)
 		}
 		if err != nil {
-			ended = "listing it failed: " + cause(err)
+			ended = "listing it failed: " + openclaw.Cause(err)
 		}
 	}
 	return c.record(Row{Meta: now, Status: Truncated, Reason: fmt.Sprintf("%s after %d of its entries", ended, taken)})

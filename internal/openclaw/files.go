@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"path"
 	"strings"
+	"syscall"
 )
 
 // maxSmall bounds a file that is read whole: configs, unit files, indexes. Bytes.
@@ -49,11 +50,11 @@ func readGap(hostPath string, err error) []Gap {
 	if err == nil || errors.Is(err, io.EOF) || IsAbsent(err) {
 		return nil
 	}
-	return []Gap{{Path: hostPath, What: cause(err)}}
+	return []Gap{{Path: hostPath, What: Cause(err)}}
 }
 
-// cause is an error's innermost reason: the path is in the gap already.
-func cause(err error) string {
+// Cause is an error's innermost reason, for where the path is told already.
+func Cause(err error) string {
 	var pe *fs.PathError
 	if errors.As(err, &pe) {
 		return pe.Op + ": " + pe.Err.Error()
@@ -63,7 +64,7 @@ func cause(err error) string {
 
 // IsAbsent reports that a file does not exist, or cannot because a part of its path is no directory.
 func IsAbsent(err error) bool {
-	return errors.Is(err, fs.ErrNotExist) || strings.Contains(err.Error(), "not a directory")
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
 }
 
 func exists(fsys fs.FS, hostPath string) bool {

@@ -47,6 +47,18 @@ func TestLinkedRecords(t *testing.T) {
 	}
 }
 
+// TestIsAbsent: an attacker's name for a file that may not be read does not make it one that is not there.
+func TestIsAbsent(t *testing.T) {
+	if IsAbsent(&fs.PathError{Op: "open", Path: "agents/not a directory", Err: fs.ErrPermission}) {
+		t.Error("a file that may not be read passes for absent")
+	}
+	for _, err := range []error{fs.ErrNotExist, syscall.ENOTDIR} {
+		if !IsAbsent(&fs.PathError{Op: "open", Path: "agents", Err: err}) {
+			t.Errorf("%v is not absent", err)
+		}
+	}
+}
+
 // wants are what a case expects of the installations, in order.
 type wants struct{ dir, config, user, profile, by string }
 

@@ -102,7 +102,7 @@ func (r *recordReader) read() {
 func (r *recordReader) file() {
 	f, err := r.fsys.Open(FSName(r.source.Path))
 	if err != nil {
-		r.gap(cause(err), r.source.Size)
+		r.gap(Cause(err), r.source.Size)
 		return
 	}
 	defer f.Close()
