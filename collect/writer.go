@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"time"
 
 	"filippo.io/age"
@@ -474,4 +475,21 @@ func (w *Writer) writeSums() error {
 
 func (w *Writer) tailRow(name string, size int64) Row {
 	return Row{Meta: Meta{Path: name, Type: File, Mode: 0o600, Mtime: w.header.Started}, Size: size}
+}
+
+// Rows yields the manifest's rows of a closed bundle, for an index that stays with whoever wrote it.
+func (w *Writer) Rows() iter.Seq2[Row, error] {
+	return func(yield func(Row, error) bool) {
+		rows, done, err := w.rows.reader()
+		if err != nil {
+			yield(Row{}, err)
+			return
+		}
+		defer done()
+		for row, err := range parseRows(newLineReader(rows)) {
+			if !yield(row, err) {
+				return
+			}
+		}
+	}
 }

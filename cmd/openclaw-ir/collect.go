@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -37,10 +38,7 @@ Examples:
    openclaw-ir collect -R recipients.txt -o - | ssh responder 'cat > B.tar.zst.age'
 
 ` + exitText,
-		Flags: append(caseFlags(),
-			&cli.StringSliceFlag{Name: "recipient", Aliases: []string{"r"}, Usage: "seal to `RECIPIENT` (age1…, age1pq1…, ssh-ed25519 …, ssh-rsa …)"},
-			&cli.StringSliceFlag{Name: "recipients-file", Aliases: []string{"R"}, Usage: "seal to the recipients in `FILE`"},
-			&cli.BoolFlag{Name: "passphrase", Aliases: []string{"p"}, Usage: "seal with a passphrase, which is asked for"},
+		Flags: append(append(caseFlags(), recipientFlags()...),
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "write the bundle to `FILE`, or to a pipe with -o -"},
 			&cli.StringFlag{Name: "root", Value: "/", Usage: "collect from the host whose disk is mounted at `DIR`"},
 			&cli.StringSliceFlag{Name: "state-dir", Usage: "take this OpenClaw state `DIR` too (as the host names it)"},
@@ -119,6 +117,7 @@ const collectGC = 10
 type collection struct {
 	env
 	c        *cli.Context
+	ctx      context.Context
 	root     *host.Root
 	runner   host.Runner
 	installs []*openclaw.Installation
@@ -147,11 +146,15 @@ func runCollect(c *cli.Context, e env) error {
 		return err
 	}
 	defer cs.Close()
-	return x.seal(cs, to)
+	b, err := x.seal(cs, to)
+	if err != nil {
+		return err
+	}
+	return x.say(b)
 }
 
 func newCollection(c *cli.Context, e env) (*collection, error) {
-	x := &collection{env: e, c: c}
+	x := &collection{env: e, c: c, ctx: c.Context}
 	var err error
 	if x.options, err = collectOptions(c); err != nil {
 		return nil, err
@@ -222,25 +225,34 @@ func parseSize(s string) (int64, error) {
 	return n * unit, nil
 }
 
+// A sealed is a bundle that is closed, signed and in its place.
+type sealed struct {
+	out      *output
+	sealName string
+	seal     []byte
+	summary  collect.Summary
+	outcome  collect.Outcome
+}
+
 // seal writes the bundle and its seal, and tells the custody log about both.
-func (x *collection) seal(cs *casefile.Case, to []collect.Recipient) error {
+func (x *collection) seal(cs *casefile.Case, to []collect.Recipient) (*sealed, error) {
 	x.host = x.hostname(cs)
 	x.name = freeName(cs, x.host, time.Now())
 	out, err := x.openOutput(cs)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer out.discard()
 	argv := []string{"openclaw-ir"}
 	argv = append(argv, os.Args[1:]...)
 	if err := cs.Append(casefile.Entry{Action: "collect", Object: out.name, Result: "begun", Note: "recipients: " + strings.Join(collect.Descriptions(to), ", ")}); err != nil {
-		return err
+		return nil, err
 	}
 	w, err := collect.NewWriter(out, collect.AgeRecipients(to), collect.Header{
 		Tool: "openclaw-ir " + version(), Host: x.host, Case: cs.Name(), Started: time.Now().UTC(), Argv: argv, States: stateDirs(x.installs), Level: x.c.String("level"),
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer w.Abort()
 	progress := x.console.Progress(console.Bytes)
@@ -248,21 +260,22 @@ func (x *collection) seal(cs *casefile.Case, to []collect.Recipient) error {
 	x.options.Progress = func(_ string, n int64) { progress.Add(n) }
 	salt, err := cs.Salt()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	x.options.Set = secret.NewSet(secret.NewFingerprinter(salt))
 	x.options.Live, x.options.Exclude = x.root.Live(), append(out.paths(), filepath.Dir(cs.Path()))
-	outcome, err := collect.Run(x.c.Context, x.root, x.runner, x.installs, x.gaps, w, x.options)
+	outcome, err := collect.Run(x.ctx, x.root, x.runner, x.installs, x.gaps, w, x.options)
 	if err != nil {
 		progress.Done()
-		return x.failed(cs, out, err)
+		return nil, x.failed(cs, out, err)
 	}
 	summary, err := w.Close(func() []byte { return custody(cs) })
 	progress.Done()
 	if err != nil {
-		return x.failed(cs, out, err)
+		return nil, x.failed(cs, out, err)
 	}
-	return x.finish(cs, out, to, summary, outcome)
+	b := &sealed{out: out, summary: summary, outcome: outcome}
+	return b, x.finish(cs, b, w, to)
 }
 
 // maxHostname is the longest name of a host, in bytes (Linux HOST_NAME_MAX).
@@ -318,8 +331,8 @@ func (x *collection) failed(cs *casefile.Case, out *output, err error) error {
 	return &codeError{exitFailed, cause, []string{hint}}
 }
 
-// finish puts bundle and seal in place and says where they are.
-func (x *collection) finish(cs *casefile.Case, out *output, to []collect.Recipient, s collect.Summary, o collect.Outcome) error {
+// finish puts bundle and seal in place and records where they are.
+func (x *collection) finish(cs *casefile.Case, b *sealed, w *collect.Writer, to []collect.Recipient) error {
 	signer, err := cs.Signer()
 	if err != nil {
 		return err
@@ -332,33 +345,37 @@ func (x *collection) finish(cs *casefile.Case, out *output, to []collect.Recipie
 	if err != nil {
 		return err
 	}
-	seal, err := collect.Seal{
-		Bundle: x.name, Ciphertext: s.Ciphertext, ManifestSHA256: s.ManifestSHA256, Recipients: collect.Descriptions(to), Created: time.Now(),
+	b.seal, err = collect.Seal{
+		Bundle: x.name, Ciphertext: b.summary.Ciphertext, ManifestSHA256: b.summary.ManifestSHA256, Recipients: collect.Descriptions(to), Created: time.Now(),
 		Host: x.host, Case: cs.Name(), CustodyHead: head, PrevSeal: previous, Tool: "openclaw-ir " + version(),
 	}.Sign(signer)
 	if err != nil {
 		return err
 	}
-	sealName, err := out.commit(seal)
-	if err != nil {
-		return x.failed(cs, out, err)
+	if b.sealName, err = b.out.commit(b.seal); err != nil {
+		return x.failed(cs, b.out, err)
 	}
-	if err := cs.WriteFile(lastSealFile, []byte(collect.SealDigest(seal)+"\n")); err != nil {
+	if err := cs.WriteFile(lastSealFile, []byte(collect.SealDigest(b.seal)+"\n")); err != nil {
 		return err
+	}
+	return x.record(cs, b, w)
+}
+
+// record leaves in the case the bundle's index and the line about it in the custody log.
+func (x *collection) record(cs *casefile.Case, b *sealed, w *collect.Writer) error {
+	digests := []casefile.Digest{{Name: x.name, SHA256: b.summary.SHA256}, {Name: x.name + ".seal", SHA256: collect.SealDigest(b.seal)}}
+	if b.out.name == cs.Path(casefile.BundlesDir, x.name) {
+		sum, err := writeHeld(cs, x.name, w)
+		if err != nil {
+			return err
+		}
+		digests = append(digests, casefile.Digest{Name: x.name + heldSuffix, SHA256: sum})
 	}
 	result := "sealed"
-	if o.Partial() {
+	if b.outcome.Partial() {
 		result = "sealed in part"
 	}
-	counts := countRows(o)
-	err = cs.Append(casefile.Entry{
-		Action: "collect", Object: out.name, Result: result, Note: counts,
-		Digests: []casefile.Digest{{Name: x.name, SHA256: s.SHA256}, {Name: x.name + ".seal", SHA256: collect.SealDigest(seal)}},
-	})
-	if err != nil {
-		return err
-	}
-	return x.say(out, sealName, seal, s, o)
+	return cs.Append(casefile.Entry{Action: "collect", Object: b.out.name, Result: result, Note: countRows(b.outcome), Digests: digests})
 }
 
 // lastSealFile holds the digest of the case's last seal: the next one names it, which makes the chain.
@@ -375,15 +392,16 @@ func lastSeal(cs *casefile.Case) (string, error) {
 	return strings.TrimSpace(string(text)), nil
 }
 
-func (x *collection) say(out *output, sealName string, seal []byte, s collect.Summary, o collect.Outcome) error {
-	signed, err := collect.ParseSeal(seal)
+func (x *collection) say(b *sealed) error {
+	out, s, o := b.out, b.summary, b.outcome
+	signed, err := collect.ParseSeal(b.seal)
 	if err != nil {
 		return err
 	}
 	x.warn(o)
 	if x.c.Bool("json") && out.file != nil {
 		err = printJSON(x.env, "collect", map[string]any{
-			"bundle": out.name, "seal": sealName, "size": s.Size, "sha256": s.SHA256, "signer": signed.Signer(), "rows": s.Rows, "content_bytes": s.Bytes, "partial": o.Partial(),
+			"bundle": out.name, "seal": b.sealName, "size": s.Size, "sha256": s.SHA256, "signer": signed.Signer(), "rows": s.Rows, "content_bytes": s.Bytes, "partial": o.Partial(),
 		})
 	} else {
 		w := x.console.Out()
@@ -393,7 +411,7 @@ func (x *collection) say(out *output, sealName string, seal []byte, s collect.Su
 		fmt.Fprintf(w, "%s\n", console.Escape(out.name))
 		x.console.Printf("sealed %s (%s): %s", console.Size(s.Size), console.Size(s.Bytes)+" of evidence", countRows(o))
 		x.console.Printf("sha256 %s, signed by %s", s.SHA256, signed.Signer())
-		x.console.Printf("seal %q", sealName)
+		x.console.Printf("seal %q", b.sealName)
 		if out.file == nil {
 			x.console.Printf("copy the seal beside the bundle, under the bundle's name with .seal at its end")
 		}

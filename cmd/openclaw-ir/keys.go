@@ -22,6 +22,15 @@ func defaultRecipients() []string {
 	return append(names, "/etc/openclaw-ir/recipients.txt")
 }
 
+// recipientFlags say who will be able to open a bundle.
+func recipientFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringSliceFlag{Name: "recipient", Aliases: []string{"r"}, Usage: "seal to `RECIPIENT` (age1…, age1pq1…, ssh-ed25519 …, ssh-rsa …)"},
+		&cli.StringSliceFlag{Name: "recipients-file", Aliases: []string{"R"}, Usage: "seal to the recipients in `FILE`"},
+		&cli.BoolFlag{Name: "passphrase", Aliases: []string{"p"}, Usage: "seal with a passphrase, which is asked for"},
+	}
+}
+
 // recipients finds who will be able to open the bundle. Without any it asks for a passphrase, as age does; where
 // nobody can be asked it refuses, for a bundle is never written in clear.
 func recipients(c *cli.Context, e env) ([]collect.Recipient, error) {

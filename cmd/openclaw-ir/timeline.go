@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"fmt"
+	"strings"
 
 	"github.com/clawbook/openclaw-ir/analyze"
 	"github.com/clawbook/openclaw-ir/internal/console"
@@ -112,6 +113,9 @@ func sayCoverage(e env, r *analyze.Renderer, c *analyze.Coverage) error {
 func plural(n int, what string) string {
 	if n == 1 {
 		return "1 " + what
+	}
+	if strings.HasSuffix(what, "s") {
+		what += "e"
 	}
 	return fmt.Sprintf("%d %ss", n, what)
 }

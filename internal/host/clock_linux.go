@@ -22,3 +22,18 @@ func readClock() clockRow {
 	row.MaxError = time.Duration(tx.Maxerror) * time.Microsecond
 	return row
 }
+
+// Running is how long our own process has run, to the clock tick (10 ms) in which it began.
+func Running() time.Duration {
+	r, err := OpenRoot("/")
+	if err != nil {
+		return 0
+	}
+	defer r.Close()
+	start, _, err := Alive(r, unix.Getpid())
+	var now unix.Timespec
+	if err != nil || unix.ClockGettime(unix.CLOCK_BOOTTIME, &now) != nil {
+		return 0
+	}
+	return time.Duration(now.Nano()) - time.Duration(start)*(time.Second/100)
+}

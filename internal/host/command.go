@@ -1,6 +1,7 @@
 package host
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -26,6 +27,7 @@ var ErrNotTrusted = errors.New("not trusted")
 type Command struct {
 	Argv      []string      // Argv[0] is a bare name, such as "ufw"
 	Env       []string      // added to the clean environment, as "NAME=value"
+	Stdin     []byte        // what it reads from standard input, which is empty without
 	As        *Owner        // another user to run as, nil for ours; only root can
 	Timeout   time.Duration // 10 s if zero
 	MaxOutput int64         // bytes kept of each of stdout and stderr, 8 MiB if zero
@@ -108,7 +110,7 @@ func NewTrusted() (*Trusted, error) {
 	return &Trusted{root: root, dirs: []string{"/usr/sbin", "/usr/bin", "/sbin", "/bin"}, sums: map[fileKey]string{}}, nil
 }
 
-// Run runs a command to its end, its timeout or the context's, with no shell, no input and "/" as its directory. At a timeout
+// Run runs a command to its end, its timeout or the context's, with no shell, no terminal and "/" as its directory. At a timeout
 // the whole process group is killed. It always returns the Result, also of what could not run.
 func (t *Trusted) Run(ctx context.Context, c Command) (res Result) {
 	res = Result{Argv: c.Argv, ExitCode: -1, Start: time.Now().UTC()}
@@ -136,6 +138,9 @@ func (t *Trusted) run(ctx context.Context, c Command, res *Result) {
 	cmd.Dir = "/"
 	cmd.Env = t.env(c.Env)
 	cmd.Stdout, cmd.Stderr = out, errOut
+	if c.Stdin != nil {
+		cmd.Stdin = bytes.NewReader(c.Stdin)
+	}
 	// A session of its own: a group to kill, and no terminal for the program to type into.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if c.As != nil && int(c.As.UID) != os.Geteuid() {
@@ -242,6 +247,17 @@ func onlyRoot(path string, st *unix.Stat_t) error {
 		return fmt.Errorf("%w: %q can be written by others than root", ErrNotTrusted, "/"+path)
 	}
 	return nil
+}
+
+// RootOnly returns where a path leads, links resolved, if root alone could have changed what is there and every directory and
+// link on the way. Else the error wraps [ErrNotTrusted].
+func RootOnly(r *Root, path string) (string, error) {
+	p, err := r.findSeeing("open", hostName(path), true, onlyRoot)
+	if err != nil {
+		return "", err
+	}
+	defer p.close()
+	return p.host(), nil
 }
 
 func (t *Trusted) digest(f *os.File) (string, error) {

@@ -66,6 +66,21 @@ func TestRun(t *testing.T) {
 	}
 }
 
+func TestStdin(t *testing.T) {
+	run := trusted(t)
+	c := sh("cat; echo end")
+	c.Stdin = bytes.Repeat([]byte("rule\n"), 100_000) // more than a pipe holds
+	if res := run.Run(t.Context(), c); !res.OK() || string(res.Stdout) != string(c.Stdin)+"end\n" {
+		t.Errorf("%d bytes, %v", len(res.Stdout), res.Err)
+	}
+	c = sh("exec sleep 300") // reads nothing
+	c.Stdin = make([]byte, 1<<20)
+	c.Timeout = 300 * time.Millisecond
+	if res := run.Run(t.Context(), c); !errors.Is(res.Err, context.DeadlineExceeded) {
+		t.Errorf("%v", res.Err)
+	}
+}
+
 func TestFakeProgramIsNeverRun(t *testing.T) {
 	dir := t.TempDir()
 	marker := filepath.Join(dir, "ran")

@@ -38,7 +38,7 @@ func journalUnits(run Runner, o Options) writeFunc {
 func unitMatches(field, values string) []string {
 	var list []string
 	for v := range strings.Lines(values) {
-		if v = strings.TrimSuffix(v, "\n"); mentionsProduct(v) && len(list) < 200 {
+		if v = strings.TrimSuffix(v, "\n"); MentionsProduct(v) && len(list) < 200 {
 			list = append(list, field+"="+v)
 		}
 	}

@@ -423,3 +423,18 @@ func within[T any](ctx context.Context, limit time.Duration, do func(context.Con
 		return none, ctx.Err()
 	}
 }
+
+// Alive reads what tells a process from a later one with its number: its start, in ticks since boot, and its state
+// (proc_pid_stat(5)). The error of one that has ended is [fs.ErrNotExist].
+func Alive(r *Root, pid int) (start uint64, state string, err error) {
+	b, _, err := readCapped(r, "proc/"+strconv.Itoa(pid)+"/stat", 4096)
+	if gone(err) {
+		return 0, "", fs.ErrNotExist
+	}
+	if err != nil {
+		return 0, "", err
+	}
+	var p Process
+	err = p.parseStat(b)
+	return p.Start, p.State, err
+}

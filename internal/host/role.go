@@ -25,8 +25,8 @@ const (
 // productNames are what OpenClaw called itself.
 var productNames = []string{"openclaw", "clawdbot", "moltbot"}
 
-// mentionsProduct says whether text names OpenClaw other than in the name of this tool.
-func mentionsProduct(s string) bool {
+// MentionsProduct says whether text names OpenClaw other than in the name of this tool.
+func MentionsProduct(s string) bool {
 	s = strings.ReplaceAll(strings.ToLower(s), "openclaw-ir", "")
 	return slices.ContainsFunc(productNames, func(n string) bool { return strings.Contains(s, n) })
 }
@@ -93,7 +93,7 @@ func role(r *Root, p *Process) (string, Text) {
 		return role, why
 	}
 	for part := range strings.FieldsFuncSeq(string(p.Cgroup), func(c rune) bool { return c == '/' || c == '\n' }) {
-		if ext := path.Ext(part); (ext == ".service" || ext == ".scope") && mentionsProduct(part) {
+		if ext := path.Ext(part); (ext == ".service" || ext == ".scope") && MentionsProduct(part) {
 			return RoleUnit, Text("cgroup: " + part)
 		}
 	}
@@ -135,12 +135,12 @@ func roleByScript(r *Root, p *Process) (string, Text) {
 		entry = entry && path.Base(path.Dir(script)) == "dist"
 		why := Text("script: " + script)
 		switch {
-		case strings.HasSuffix(script, "/dist/process/spawn-broker/worker.js") && (mentionsProduct(script) || len(p.Env) > 0):
+		case strings.HasSuffix(script, "/dist/process/spawn-broker/worker.js") && (MentionsProduct(script) || len(p.Env) > 0):
 			return RoleBroker, why
 		case strings.HasSuffix(script, "/dist/infra/sqlite-readonly-location.worker.js"):
 			return RoleWorker, why
 		case i > 0 && isNode(string(p.Argv[0])) && slices.Contains(productNames, strings.TrimSuffix(name, ".mjs")):
-		case entry && (mentionsProduct(script) || len(p.Env) > 0 || holdsState(r, p.PID)):
+		case entry && (MentionsProduct(script) || len(p.Env) > 0 || holdsState(r, p.PID)):
 		default:
 			continue
 		}

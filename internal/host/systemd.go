@@ -13,35 +13,90 @@ import (
 	"time"
 )
 
-// manager is a systemd: the system's or a user's.
-type manager struct {
-	run  Runner
-	base Command // what every question to it has in common, Argv "systemctl" and its options
+// A Manager is a systemd that can be asked: the system's, or that of a user who has one running.
+type Manager struct {
+	UID  uint32 // whose it is, if it is a user's
+	User bool
+	base Command // what every question to it has in common: "systemctl", its options, and who asks
 }
 
-func (m manager) ask(ctx context.Context, out *rows, words ...string) Result {
+// SystemManager is the system's own systemd.
+func SystemManager() Manager {
+	return Manager{base: Command{Argv: []string{"systemctl", "--no-pager"}}}
+}
+
+// UserManagers returns the managers of the users who have one running and whom we may ask: a manager answers its
+// user alone, not even root.
+func UserManagers(r *Root) []Manager {
+	var list []Manager
+	for _, uid := range userManagerUIDs(r) {
+		if m, why := userManager(r, uid); why == "" {
+			list = append(list, m)
+		}
+	}
+	return list
+}
+
+// userManager is asked as its user, in a session without a terminal. It says why it cannot be.
+func userManager(r *Root, uid uint32) (m Manager, why string) {
+	dir := fmt.Sprintf("run/user/%d", uid)
+	fi, err := r.Lstat(dir)
+	if err != nil {
+		return m, err.Error()
+	}
+	owner := Owner{Meta(fi).UID, Meta(fi).GID}
+	_, err = r.Lstat(dir + "/systemd/private")
+	switch {
+	case owner.UID != uid:
+		return m, fmt.Sprintf("belongs to user %d", owner.UID)
+	case err != nil:
+		return m, "no user manager: " + err.Error()
+	case os.Geteuid() != 0 && os.Geteuid() != int(uid):
+		return m, "only root can ask another user's manager"
+	}
+	return Manager{UID: uid, User: true, base: Command{
+		Argv:    []string{"systemctl", "--user", "--no-pager"},
+		Env:     []string{"XDG_RUNTIME_DIR=/" + dir},
+		As:      &owner,
+		Timeout: 4 * time.Second,
+	}}, ""
+}
+
+// String names the manager: "system", "user 1000".
+func (m Manager) String() string {
+	if m.User {
+		return fmt.Sprintf("user %d", m.UID)
+	}
+	return "system"
+}
+
+// Systemctl is systemctl with these words, asked of the manager.
+func (m Manager) Systemctl(words ...string) Command {
 	c := m.base
 	c.Argv = append(slices.Clone(c.Argv), words...)
-	res := m.run.Run(ctx, c)
-	out.put(res)
-	return res
+	return c
 }
 
 // write lists a manager's units and shows OpenClaw's in full. A manager that doesn't answer is not asked
 // again: it may belong to the attacker.
-func (m manager) write(ctx context.Context, w io.Writer) error {
+func (m Manager) write(ctx context.Context, run Runner, w io.Writer) error {
 	out := newRows(w)
-	names := m.ask(ctx, out, "show", "--property=Id,Names,ExecStart,FragmentPath,Description", "--", "*.service", "*.timer", "*.path", "*.socket")
+	ask := func(words ...string) Result {
+		res := run.Run(ctx, m.Systemctl(words...))
+		out.put(res)
+		return res
+	}
+	names := ask("show", "--property=Id,Names,ExecStart,FragmentPath,Description", "--", "*.service", "*.timer", "*.path", "*.socket")
 	if errors.Is(names.Err, context.DeadlineExceeded) {
 		out.note(strings.Join(m.base.Argv, " "), "not asked further: no answer")
 		return errors.Join(names.Err, out.err)
 	}
-	m.ask(ctx, out, "list-units", "--all", "--full", "--plain", "--no-legend")
-	m.ask(ctx, out, "list-timers", "--all", "--full", "--no-legend")
-	files := m.ask(ctx, out, "list-unit-files", "--full", "--no-legend")
-	m.ask(ctx, out, "show-environment")
+	ask("list-units", "--all", "--full", "--plain", "--no-legend")
+	ask("list-timers", "--all", "--full", "--no-legend")
+	files := ask("list-unit-files", "--full", "--no-legend")
+	ask("show-environment")
 	if units := openClawUnits(string(names.Stdout), string(files.Stdout)); len(units) > 0 {
-		m.ask(ctx, out, append([]string{"show", "--all", "--"}, units...)...)
+		ask(append([]string{"show", "--all", "--"}, units...)...)
 	}
 	return errors.Join(out.err, ctx.Err())
 }
@@ -55,7 +110,7 @@ func openClawUnits(show, unitFiles string) []string {
 		}
 	}
 	for block := range strings.SplitSeq(show, "\n\n") {
-		if !mentionsProduct(block) {
+		if !MentionsProduct(block) {
 			continue
 		}
 		for line := range strings.Lines(block) {
@@ -65,7 +120,7 @@ func openClawUnits(show, unitFiles string) []string {
 		}
 	}
 	for line := range strings.Lines(unitFiles) {
-		if f := strings.Fields(line); len(f) > 0 && mentionsProduct(f[0]) && !strings.Contains(f[0], "@.") { // a template can't be shown
+		if f := strings.Fields(line); len(f) > 0 && MentionsProduct(f[0]) && !strings.Contains(f[0], "@.") { // a template can't be shown
 			add(f[0])
 		}
 	}
@@ -73,8 +128,7 @@ func openClawUnits(show, unitFiles string) []string {
 }
 
 func systemUnits(run Runner) writeFunc {
-	m := manager{run, Command{Argv: []string{"systemctl", "--no-pager"}}}
-	return m.write
+	return func(ctx context.Context, w io.Writer) error { return SystemManager().write(ctx, run, w) }
 }
 
 // userManagers asks the manager of every user who has one running. It is asked as that user, in a
@@ -106,33 +160,13 @@ func userManagerUIDs(r *Root) []uint32 {
 
 func userUnits(r *Root, run Runner, uid uint32) writeFunc {
 	return func(ctx context.Context, w io.Writer) error {
-		dir := fmt.Sprintf("run/user/%d", uid)
-		refuse := func(why string) error {
+		m, why := userManager(r, uid)
+		if why != "" {
 			out := newRows(w)
-			out.note("/"+dir, why)
+			out.note(fmt.Sprintf("/run/user/%d", uid), why)
 			return out.err
 		}
-		fi, err := r.Lstat(dir)
-		if err != nil {
-			return refuse(err.Error())
-		}
-		owner := Owner{Meta(fi).UID, Meta(fi).GID}
-		_, err = r.Lstat(dir + "/systemd/private")
-		switch {
-		case owner.UID != uid:
-			return refuse(fmt.Sprintf("belongs to user %d", owner.UID))
-		case err != nil:
-			return refuse("no user manager: " + err.Error())
-		case os.Geteuid() != 0 && os.Geteuid() != int(uid):
-			return refuse("only root can ask another user's manager")
-		}
-		m := manager{run, Command{
-			Argv:    []string{"systemctl", "--user", "--no-pager"},
-			Env:     []string{"XDG_RUNTIME_DIR=/" + dir},
-			As:      &owner,
-			Timeout: 4 * time.Second,
-		}}
-		return m.write(ctx, w)
+		return m.write(ctx, run, w)
 	}
 }
 
@@ -165,7 +199,7 @@ func engine(ctx context.Context, out *rows, run Runner, name string) {
 	var ids []string
 	for line := range strings.Lines(string(ps.Stdout)) {
 		id, _, _ := strings.Cut(line, "\t")
-		if mentionsProduct(line) && containerID.MatchString(id) && len(ids) < 200 {
+		if MentionsProduct(line) && containerID.MatchString(id) && len(ids) < 200 {
 			ids = append(ids, id)
 		}
 	}

@@ -486,7 +486,7 @@ func (in *Installation) findLogs(fsys fs.FS) {
 	for _, tmp := range []string{"/tmp", path.Join(in.Home, "tmp"), path.Join(in.Home, ".tmp")} {
 		entries, _ := fs.ReadDir(fsys, FSName(tmp))
 		for _, e := range entries {
-			if ours.MatchString(e.Name()) && isDir(fsys, path.Join(tmp, e.Name())) {
+			if mentions([]byte(e.Name())) && isDir(fsys, path.Join(tmp, e.Name())) {
 				in.LogDirs = append(in.LogDirs, path.Join(tmp, e.Name()))
 			}
 		}

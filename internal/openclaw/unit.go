@@ -27,7 +27,17 @@ type Unit struct {
 // Name is the unit's file name.
 func (u Unit) Name() string { return path.Base(u.Path) }
 
-var ours = regexp.MustCompile(`(?i)openclaw|clawdbot|moltbot`)
+var product = regexp.MustCompile(`(?i)openclaw(-ir)?|clawdbot|moltbot`)
+
+// mentions reports that text names OpenClaw, other than in the name of this tool.
+func mentions(text []byte) bool {
+	for _, name := range product.FindAll(text, -1) {
+		if !bytes.EqualFold(name, []byte("openclaw-ir")) {
+			return true
+		}
+	}
+	return false
+}
 
 // locating are the variables that move an installation. Others may be secrets and are not kept.
 var locating = []string{"HOME", "OPENCLAW_STATE_DIR", "OPENCLAW_CONFIG_PATH", "OPENCLAW_HOME", "OPENCLAW_PROFILE", "OPENCLAW_GATEWAY_PORT"}
@@ -100,7 +110,7 @@ func (m manager) units(fsys fs.FS, dir string) (found []Unit, gaps []Gap) {
 			extra, gap := readSmall(fsys, conf)
 			texts, gaps = append(texts, extra), append(gaps, gap...)
 		}
-		if !ours.MatchString(e.Name()) && !ours.Match(bytes.Join(texts, nil)) {
+		if !mentions([]byte(e.Name())) && !mentions(bytes.Join(texts, nil)) {
 			continue
 		}
 		if bytes.HasPrefix(text, []byte("bplist")) {

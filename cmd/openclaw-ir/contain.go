@@ -1,0 +1,382 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/clawbook/openclaw-ir/collect"
+	"github.com/clawbook/openclaw-ir/contain"
+	"github.com/clawbook/openclaw-ir/internal/casefile"
+	"github.com/clawbook/openclaw-ir/internal/console"
+	"github.com/clawbook/openclaw-ir/internal/host"
+	"github.com/clawbook/openclaw-ir/internal/openclaw"
+	"github.com/urfave/cli/v2"
+)
+
+func containCommand(e env) *cli.Command {
+	return &cli.Command{
+		Name:  "contain",
+		Usage: "stop the agent and close the host, without destroying evidence or locking you out",
+		Description: `Freezes the gateway and everything it started at once, says what it is going to do and asks; a "no" thaws them. Then it
+seals what stopping would lose, stops the agent for good (also after a reboot), closes the firewall but for your own
+way in, and looks whether it worked. "openclaw-ir contain undo" takes it back.
+
+Without root it does what your account can, and says what it could not.
+
+Examples:
+   sudo openclaw-ir contain
+   sudo openclaw-ir contain --dry-run                        # what it would do; freezes nothing
+   sudo openclaw-ir contain --yes --confirm-within 2m        # puts the firewall back unless you confirm in time
+   sudo openclaw-ir contain --egress --lock-config -R recipients.txt
+
+` + exitText,
+		Flags: append(append(caseFlags(), recipientFlags()...),
+			&cli.BoolFlag{Name: "yes", Aliases: []string{"y"}, Usage: "do it without asking"},
+			&cli.BoolFlag{Name: "dry-run", Usage: "say what it would do, and freeze and change nothing"},
+			&cli.BoolFlag{Name: "now", Usage: "do not seal anything first: what only the running agent holds is lost"},
+			&cli.BoolFlag{Name: "no-firewall", Usage: "leave the firewall alone"},
+			&cli.BoolFlag{Name: "egress", Usage: "close the way out too, but for DNS, time and your own connection"},
+			&cli.StringSliceFlag{Name: "allow-from", Usage: "let SSH from this `ADDRESS` in too"},
+			&cli.DurationFlag{Name: "confirm-within", Usage: "put the firewall back after `TIME` (as 2m) unless \"contain confirm\" is run by then"},
+			&cli.BoolFlag{Name: "lock-config", Usage: "close the configuration too: loopback, no messages, no exec, no automations"},
+			&cli.StringSliceFlag{Name: "state-dir", Usage: "look at this OpenClaw state `DIR` too"},
+			&cli.BoolFlag{Name: "json", Usage: "one JSON object a line, a version first"},
+		),
+		Subcommands:  []*cli.Command{containStatusCommand(e), containUndoCommand(e), containConfirmCommand(e), deadManCommand(e)},
+		OnUsageError: onUsageError,
+		Action: func(c *cli.Context) error {
+			if c.Args().Present() {
+				return usageError("openclaw-ir contain --help", "contain takes no arguments: %q%s", c.Args().First(), suggestion(c.Command.Subcommands, c.Args().First()))
+			}
+			return runContain(c, e)
+		},
+	}
+}
+
+// A step is one line of what contain says: a part of the plan, something done, something looked at.
+type step struct {
+	Record string `json:"record"` // frozen, plan, step, end
+	Step   string `json:"step,omitempty"`
+	contain.Check
+}
+
+func stepLine(s step) string {
+	if s.Record == "plan" {
+		return fmt.Sprintf("  %-8s %s", s.Step, console.Escape(s.Detail))
+	}
+	mark := "ok"
+	if !s.OK {
+		mark = "NO"
+	}
+	line := fmt.Sprintf("%-8s %s  %s", s.Step, mark, console.Escape(s.What))
+	if s.Detail != "" {
+		line += ": " + console.Escape(s.Detail)
+	}
+	if !s.OK && s.Hint != "" {
+		line += "\n             → " + console.Escape(s.Hint)
+	}
+	return line
+}
+
+// A containing is one run of contain.
+type containing struct {
+	env
+	c        *cli.Context
+	machine  contain.Machine
+	frozen   *contain.Frozen
+	con      *contain.Containment // nil in a dry run
+	installs []*openclaw.Installation
+	gaps     []openclaw.Gap
+	plan     *contain.Plan
+	lines    *console.Lines[step]
+	failed   int // checks that are not as they should be
+}
+
+func runContain(c *cli.Context, e env) error {
+	x := &containing{env: e, c: c, frozen: &contain.Frozen{}}
+	var err error
+	if x.machine, err = newMachine(e); err != nil {
+		return err
+	}
+	defer x.machine.Root.Close()
+	if !c.Bool("dry-run") { // before anything else: every millisecond the agent may act
+		if x.frozen, err = x.machine.Freeze(c.Context); err != nil {
+			return fmt.Errorf("freezing: %w", err)
+		}
+	}
+	took := host.Running()
+	if x.lines, err = console.NewLines(e.console, c.Bool("json"), map[string]any{"command": "contain"}, stepLine); err != nil {
+		return err
+	}
+	return x.run(took)
+}
+
+func newMachine(e env) (contain.Machine, error) {
+	root, err := host.OpenRoot("/")
+	if err != nil {
+		return contain.Machine{}, fmt.Errorf("opening the host: %w", err)
+	}
+	runner, err := host.NewTrusted()
+	if err != nil {
+		return contain.Machine{}, fmt.Errorf("looking for trusted commands: %w", err)
+	}
+	return contain.Machine{Root: root, Run: runner, UID: e.uid}, nil
+}
+
+func (x *containing) run(took time.Duration) error {
+	if !x.c.Bool("dry-run") {
+		cs, err := x.openCase()
+		if err != nil {
+			return x.thawed(err)
+		}
+		defer cs.Close()
+		if x.con, err = contain.Begin(x.c.Context, x.machine, cs, x.frozen, "openclaw-ir "+version()); err != nil {
+			return x.thawed(err)
+		}
+	}
+	x.sayFrozen(took)
+	if err := x.look(); err != nil {
+		return x.thawed(err)
+	}
+	x.sayPlan()
+	if x.c.Bool("dry-run") {
+		return x.end("nothing was frozen or changed")
+	}
+	if yes, err := x.agreed(); !yes || err != nil {
+		return x.thawed(err)
+	}
+	return x.contain()
+}
+
+// memoryCases holds root's cases where the disk takes none, until the next boot.
+const memoryCases = "/run/openclaw-ir"
+
+// openCase opens the case in memory if the disk is full or broken: that is no reason to let the agent go on.
+func (x *containing) openCase() (*casefile.Case, error) {
+	cs, err := openCase(x.c, x.env)
+	if err == nil || x.uid != 0 || errors.Is(err, casefile.ErrUnsafe) || x.c.IsSet("case-dir") {
+		return cs, err
+	}
+	mem, merr := casefile.Open(memoryCases, x.c.String("case"), true)
+	if merr != nil {
+		return nil, err
+	}
+	mem.Operator.SudoUser = x.getenv("SUDO_USER")
+	x.failed++
+	x.console.Warningf("%v; the case %q lies in memory until the next boot: free some room, or name another disk with --case-dir; undo with --case-dir %s", err, mem.Name(), memoryCases)
+	return mem, nil
+}
+
+// look finds the installations and makes the plan.
+func (x *containing) look() error {
+	dirs, err := absoluteAll(x.c.StringSlice("state-dir"))
+	if err != nil {
+		return err
+	}
+	x.installs, x.gaps = openclaw.Find(x.machine.Root, openclaw.FindOptions{UID: x.uid, StateDirs: dirs})
+	options := contain.Options{LockConfig: x.c.Bool("lock-config")}
+	if !x.c.Bool("no-firewall") {
+		ways, err := contain.Responder(x.c.Context, x.machine, x.getenv("SSH_CONNECTION"), x.c.StringSlice("allow-from"))
+		if err != nil {
+			return err
+		}
+		options.Firewall = &contain.FirewallOptions{Responder: ways, Egress: x.c.Bool("egress")}
+	}
+	x.plan, err = x.machine.Plan(x.c.Context, x.frozen, x.installs, options)
+	return err
+}
+
+// thawed lets everything go on as if nothing had been, because there was a "no" or an error before anything changed. A
+// connection that drops is no "no": then what is frozen stays so.
+func (x *containing) thawed(err error) error {
+	if cause := context.Cause(x.c.Context); cause != nil && strings.Contains(cause.Error(), "hangup") {
+		x.console.Warningf("the connection dropped; what is frozen stays frozen: openclaw-ir contain goes on, openclaw-ir contain undo thaws it")
+		return err
+	}
+	ctx := context.WithoutCancel(x.c.Context)
+	var terr error
+	switch {
+	case x.con != nil:
+		terr = x.con.Release(ctx)
+	case len(x.frozen.Processes) > 0:
+		terr = x.machine.Thaw(ctx, x.frozen)
+	}
+	if terr == nil && len(x.frozen.Processes) > 0 {
+		x.console.Printf("thawed; nothing was changed")
+	}
+	return errors.Join(err, terr)
+}
+
+// agreed asks whether to go on.
+func (x *containing) agreed() (bool, error) {
+	if x.c.Bool("yes") {
+		return true, nil
+	}
+	yes, err := x.console.Confirm(x.c.Context, "go on?")
+	if errors.Is(err, console.ErrNoTerminal) {
+		return false, usageError("openclaw-ir contain --yes", "there is no terminal to ask on")
+	}
+	return yes, err
+}
+
+// contain does what the plan says. From here on an interrupt no longer stops it half way.
+func (x *containing) contain() error {
+	ctx, con := context.WithoutCancel(x.c.Context), x.con
+	x.keep()
+	x.say("stop", con.Stop(ctx, x.plan)...)
+	if x.plan.Firewall != nil {
+		if within := x.c.Duration("confirm-within"); within > 0 {
+			x.say("close", con.Arm([]string{"contain", deadManName, "--case-dir", casesDir(x.c, x.env), "--case", con.Case.Name()}, time.Now().Add(within)))
+		}
+		x.say("close", con.Close(ctx, x.plan))
+	}
+	if len(x.plan.Locks) > 0 {
+		x.say("lock", con.Lock(x.plan)...)
+	}
+	bar := x.console.Progress(console.Items)
+	bar.Start("watching that it stays dead", contain.WatchLooks)
+	watched := con.Watch(ctx, x.plan, func() { bar.Add(1) })
+	bar.Done()
+	x.say("verify", watched)
+	x.say("verify", con.Verify(ctx)...)
+	x.say("verify", x.machine.VerifyPorts(ctx, x.plan.Ports))
+	for _, gap := range x.plan.Gaps {
+		x.say("verify", contain.Check{What: "not looked at", Detail: gap, Hint: rootHint(x.uid)})
+	}
+	if err := con.Finish(x.failed); err != nil {
+		return err
+	}
+	return x.end(fmt.Sprintf("contained; to take it back: openclaw-ir contain undo --case %s", con.Case.Name()))
+}
+
+func rootHint(uid int) string {
+	if uid != 0 {
+		return "sudo openclaw-ir contain"
+	}
+	return ""
+}
+
+// keep seals what stopping and rotating would lose, with collect's own code. It is no reason not to stop.
+func (x *containing) keep() {
+	bundle, err := x.seal(x.con.Case)
+	check := contain.Check{What: "sealed bundle", OK: err == nil, Detail: bundle}
+	if err != nil {
+		check.Detail = fmt.Sprintf("NOT SEALED (%v): what only the running agent held, such as its open connections and memory, is lost", err)
+		check.Hint = "openclaw-ir collect -R recipients.txt takes what is on the disk, before rotate changes it"
+	}
+	if lerr := x.con.Kept(bundle, err); lerr != nil {
+		check.OK, check.Detail = false, lerr.Error()
+	}
+	x.say("keep", check)
+}
+
+func (x *containing) seal(cs *casefile.Case) (bundle string, err error) {
+	if x.c.Bool("now") {
+		return "", errors.New("as asked with --now")
+	}
+	to, err := recipients(x.c, x.env)
+	if err != nil {
+		return "", err
+	}
+	col := &collection{
+		env: x.env, c: x.c, ctx: x.c.Context, root: x.machine.Root, runner: x.machine.Run, installs: x.installs, gaps: x.gaps,
+		options: collect.Options{Profile: collect.Volatile, Since: time.Now().AddDate(0, 0, -1)},
+	}
+	b, err := col.seal(cs, to)
+	if err != nil {
+		return "", err
+	}
+	col.warn(b.outcome)
+	bundle = fmt.Sprintf("%s (%s)", b.out.name, console.Size(b.summary.Size))
+	if b.outcome.Partial() {
+		x.failed++
+		bundle += ", with gaps: " + countRows(b.outcome)
+	}
+	return bundle, nil
+}
+
+// say prints checks and counts those that are not as they should be.
+func (x *containing) say(name string, checks ...contain.Check) {
+	for _, ch := range checks {
+		if !ch.OK {
+			x.failed++
+		}
+		x.write(step{"step", name, ch})
+	}
+}
+
+func (x *containing) write(s step) {
+	_ = x.lines.Write(s) // nobody is left to tell; the custody log has it
+	_ = x.lines.Flush()
+}
+
+func (x *containing) sayFrozen(took time.Duration) {
+	if x.c.Bool("dry-run") {
+		return
+	}
+	f := x.frozen
+	detail := fmt.Sprintf("%s, %d ms; nothing is lost, \"no\" below thaws them", plural(len(f.Processes), "process"), took.Milliseconds())
+	if len(f.Processes) == 0 {
+		detail = "nothing of OpenClaw runs"
+	}
+	x.write(step{"frozen", "frozen", contain.Check{What: detail, OK: len(f.Gaps) == 0, Detail: strings.Join(f.Gaps, "; "), Hint: rootHint(x.uid)}})
+}
+
+func (x *containing) sayPlan() {
+	who := "no installation of OpenClaw found"
+	for i, in := range x.installs {
+		if i == 0 {
+			who = ""
+		}
+		who += fmt.Sprintf(", OpenClaw %s of user %s", orUnknown(in.Version), orUnknown(in.User))
+	}
+	info := host.Describe(x.c.Context, x.machine.Root, x.machine.Run)
+	if !x.c.Bool("json") {
+		fmt.Fprintf(x.console.Out(), "plan for host %s: %s\n", console.Escape(string(info.Hostname)), console.Escape(strings.TrimPrefix(who, ", ")))
+	}
+	n := 0
+	part := func(name, detail string) {
+		n++
+		x.write(step{"plan", fmt.Sprintf("%d %s", n, name), contain.Check{What: name, OK: true, Detail: detail}})
+	}
+	if x.c.Bool("now") {
+		part("keep", "NOTHING, as asked: what only the running agent holds will be lost")
+	} else {
+		part("keep", "volatile state, and what stopping would lose, in a sealed bundle of this case")
+	}
+	part("stop", x.plan.Stops())
+	if x.plan.Firewall != nil {
+		for _, line := range x.plan.Firewall.Lines() {
+			part("close", line)
+		}
+	}
+	for _, l := range x.plan.Locks {
+		part("lock", l.Path+": "+strings.Join(l.What, ", "))
+	}
+	part("verify", "ports, processes, units, rules")
+	for _, gap := range x.plan.Gaps {
+		x.console.Warningf("not looked at: %s", gap)
+	}
+	for _, g := range x.gaps {
+		x.console.Warningf("%s: %s", g.Path, g.What)
+	}
+}
+
+// end says how it went.
+func (x *containing) end(text string) error {
+	if err := x.lines.Flush(); err != nil {
+		return err
+	}
+	if x.c.Bool("json") {
+		x.write(step{Record: "end", Check: contain.Check{What: text, OK: x.failed == 0}})
+	} else {
+		x.console.Printf("%s", text)
+	}
+	if x.failed > 0 {
+		return &codeError{exitPartial, fmt.Errorf("done in part: %d of the lines above say NO", x.failed), nil}
+	}
+	return nil
+}

@@ -1,0 +1,139 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+
+	"github.com/clawbook/openclaw-ir/collect"
+	"github.com/clawbook/openclaw-ir/internal/casefile"
+	"github.com/clawbook/openclaw-ir/internal/openclaw"
+	"github.com/clawbook/openclaw-ir/internal/secret"
+)
+
+// The host cannot open what it sealed, so each bundle of a case leaves an index there of what it holds: for each whole
+// file its path and a fingerprint, keyed by the case's salt, of its SHA-256. rotate and contain undo ask it before they change
+// a file.
+
+// heldSuffix ends the name of a bundle's index.
+const heldSuffix = ".held"
+
+// heldLimit bounds an index that is read, in bytes: a million files.
+const heldLimit = 256 << 20
+
+type heldRow struct {
+	Path        string `json:"path"`
+	Fingerprint string `json:"fingerprint"`
+}
+
+// writeHeld writes the index of a bundle that was just closed and returns its digest.
+func writeHeld(cs *casefile.Case, bundle string, w *collect.Writer) (string, error) {
+	salt, err := cs.Salt()
+	if err != nil {
+		return "", err
+	}
+	print := secret.NewFingerprinter(salt)
+	var text bytes.Buffer
+	enc := json.NewEncoder(&text)
+	for row, err := range w.Rows() {
+		if err != nil {
+			return "", fmt.Errorf("writing the index of the bundle: %w", err)
+		}
+		if row.Status != collect.Collected || row.Type != collect.File || !strings.HasPrefix(row.Path, "/") {
+			continue
+		}
+		if err := enc.Encode(heldRow{row.Path, print.Fingerprint(row.SHA256)}); err != nil {
+			return "", fmt.Errorf("writing the index of the bundle: %w", err)
+		}
+	}
+	sum := sha256.Sum256(text.Bytes())
+	return hex.EncodeToString(sum[:]), cs.WriteFile(casefile.BundlesDir+"/"+bundle+heldSuffix, text.Bytes())
+}
+
+// notHeld returns which of these files no sealed bundle of the case holds as they are now. What does not exist needs no
+// holding, nor does a database's -shm, which every reader builds anew.
+func notHeld(cs *casefile.Case, root fs.FS, files []string) (missing []string, err error) {
+	salt, err := cs.Salt()
+	if err != nil {
+		return nil, err
+	}
+	print := secret.NewFingerprinter(salt)
+	want := map[string]string{}
+	for _, file := range files {
+		if strings.HasSuffix(file, "-shm") {
+			continue
+		}
+		sum, err := fileDigest(root, file)
+		if openclaw.IsAbsent(err) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("reading %q: %w", file, err)
+		}
+		want[file] = print.Fingerprint(sum)
+	}
+	indexes, err := os.ReadDir(cs.Path(casefile.BundlesDir))
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range indexes {
+		if bundle, ok := strings.CutSuffix(e.Name(), heldSuffix); !ok || !isSealed(cs, bundle) {
+			continue
+		}
+		if err := strike(cs, e.Name(), want); err != nil {
+			return nil, err
+		}
+	}
+	for _, file := range files {
+		if _, still := want[file]; still {
+			missing = append(missing, file)
+		}
+	}
+	return missing, nil
+}
+
+// isSealed says whether a bundle and its seal are still in the case.
+func isSealed(cs *casefile.Case, bundle string) bool {
+	for _, name := range []string{bundle, bundle + ".seal"} {
+		if fi, err := os.Lstat(cs.Path(casefile.BundlesDir, name)); err != nil || !fi.Mode().IsRegular() || fi.Size() == 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// strike takes out of want what an index lists.
+func strike(cs *casefile.Case, index string, want map[string]string) error {
+	text, err := cs.ReadFile(casefile.BundlesDir+"/"+index, heldLimit)
+	if err != nil {
+		return err
+	}
+	lines := bufio.NewScanner(bytes.NewReader(text))
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		var row heldRow
+		if json.Unmarshal(lines.Bytes(), &row) == nil && want[row.Path] == row.Fingerprint {
+			delete(want, row.Path)
+		}
+	}
+	return lines.Err()
+}
+
+func fileDigest(root fs.FS, file string) (string, error) {
+	f, err := root.Open(strings.TrimPrefix(file, "/"))
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := bufio.NewReader(f).WriteTo(h); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}

@@ -1,0 +1,168 @@
+package contain
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/clawbook/openclaw-ir/internal/host"
+	"github.com/clawbook/openclaw-ir/internal/openclaw"
+	"github.com/google/go-cmp/cmp"
+)
+
+const (
+	gatewayUnit = "Id=openclaw-gateway.service\nLoadState=loaded\nActiveState=active\nSubState=running\nUnitFileState=enabled\nRestart=always\nMainPID=77\nExecStart={ path=/usr/bin/node }\n"
+	pm2Unit     = "Id=pm2-claw.service\nLoadState=loaded\nActiveState=active\nSubState=running\nUnitFileState=enabled\nRestart=on-failure\nMainPID=50\nExecStart={ path=/usr/bin/pm2 }\n"
+	timerUnit   = "Id=update.timer\nLoadState=loaded\nActiveState=active\nSubState=waiting\nUnitFileState=enabled\nDescription=openclaw update\n"
+	sshUnit     = "Id=ssh.service\nLoadState=loaded\nActiveState=active\nSubState=running\nUnitFileState=enabled\nMainPID=60\n"
+	toolUnit    = "Id=openclaw-ir-contain.service\nLoadState=loaded\nActiveState=active\nUnitFileState=enabled\nMainPID=0\n"
+)
+
+// TestUnits finds OpenClaw's by what they say, and the others by their main process.
+func TestUnits(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(dir, "run/systemd/system"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	root, err := host.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	units := map[string]string{
+		"openclaw-gateway.service": gatewayUnit, "pm2-claw.service": pm2Unit, "update.timer": timerUnit, "ssh.service": sshUnit,
+		"openclaw-ir-contain.service": toolUnit, "openclaw-node.service": "Id=openclaw-node.service\nLoadState=loaded\nActiveState=inactive\nUnitFileState=disabled\n",
+	}
+	run := &scripted{say: func(argv []string) string {
+		last := argv[len(argv)-1]
+		switch {
+		case last == "*.socket":
+			return strings.Join([]string{gatewayUnit, pm2Unit, timerUnit, sshUnit, toolUnit}, "\n")
+		case argv[2] == "list-unit-files":
+			return "openclaw-node.service disabled enabled\nopenclaw@.service static -\nssh.service enabled enabled\n"
+		}
+		return units[last]
+	}}
+	m := Machine{Root: root, Run: run}
+	defined := []*openclaw.Installation{{Units: []openclaw.Unit{{Path: "/etc/containers/systemd/openclaw.container"}, {Path: "/etc/systemd/system/--evil.service"}}}}
+	list, gaps := m.units(t.Context(), defined, []host.Process{{PID: 77}, {PID: 50}})
+	var got []string
+	for _, u := range list {
+		got = append(got, u.Name)
+	}
+	want := []string{"openclaw-gateway.service", "openclaw-node.service", "pm2-claw.service", "update.timer", "openclaw.service"}
+	if diff := cmp.Diff(want, got); diff != "" || len(gaps) > 0 {
+		t.Errorf("units (-want +got):\n%s gaps %q", diff, gaps)
+	}
+	if g := list[0]; !g.Running || g.Enabled != "enabled" || g.MainPID != 77 || !g.Answers {
+		t.Errorf("read %+v", g)
+	}
+}
+
+const inspect = `[
+ {"Id":"ID1","Name":"/openclaw","State":{"Running":true,"Pid":9},"HostConfig":{"RestartPolicy":{"Name":"on-failure","MaximumRetryCount":3}},
+  "NetworkSettings":{"Ports":{"18789/tcp":[{"HostIp":"0.0.0.0","HostPort":"28789"},{"HostIp":"::","HostPort":"28789"}],"9/tcp":null}},"Config":{"Labels":{}}},
+ {"Id":"ID2","Name":"/openclaw-sbx-main","State":{"Running":true},"HostConfig":{"AutoRemove":true,"RestartPolicy":{"Name":""}},"Config":{"Labels":{"openclaw.sandbox":"1"}}},
+ {"Id":"../../etc","Name":"/openclaw-evil"}
+]`
+
+func id(c string) string { return strings.Repeat(c, 64) }
+
+// TestContainers reads what docker says, and stops one container and pauses another that docker would remove.
+func TestContainers(t *testing.T) {
+	text := strings.NewReplacer("ID1", id("a"), "ID2", id("b")).Replace(inspect)
+	run := &scripted{say: func(argv []string) string {
+		switch argv[1] {
+		case "ps":
+			return id("a") + "\topenclaw\timage\tcmd\t\n" + id("b") + "\topenclaw-sbx-main\ti\tc\topenclaw.sandbox=1\n" + id("c") + "\tpostgres\ti\tc\t\n--all\topenclaw\t\t\t\n"
+		case "inspect":
+			return text
+		}
+		return ""
+	}}
+	root, err := host.OpenRoot(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	m := Machine{Root: root, Run: run}
+	list, gaps := m.containers(t.Context(), nil, []host.Process{{Comm: "dockerd"}})
+	want := []Container{
+		{Engine: "docker", ID: id("a"), Name: "openclaw", What: "gateway", Running: true, Restart: "on-failure:3", Ports: []int{28789}, PID: 9},
+		{Engine: "docker", ID: id("b"), Name: "openclaw-sbx-main", What: "sandbox", Running: true, Restart: "no", AutoRemove: true},
+	}
+	if diff := cmp.Diff(want, list); diff != "" || len(gaps) > 0 {
+		t.Fatalf("containers (-want +got):\n%s gaps %q", diff, gaps)
+	}
+	run.asked = nil
+	for _, c := range list {
+		if err := m.down(t.Context(), c); err != nil {
+			t.Error(err)
+		}
+	}
+	asked := []string{"docker update --restart=no " + id("a"), "docker kill " + id("a"), "docker pause " + id("b")}
+	if diff := cmp.Diff(asked, run.asked); diff != "" {
+		t.Errorf("asked (-want +got):\n%s", diff)
+	}
+}
+
+// TestKeepers tells what starts the gateway again from what a person sits at.
+func TestKeepers(t *testing.T) {
+	argv := func(words ...host.Text) []host.Text { return words }
+	all := []host.Process{
+		{PID: 10, PPID: 1, Comm: "PM2 v5.3.0: God", Argv: argv("PM2 v5.3.0: God Daemon (/home/claw/.pm2)")},
+		{PID: 11, PPID: 10, Role: host.RoleGateway},
+		{PID: 20, PPID: 1, Comm: "supervisord", Argv: argv("/usr/bin/python3", "/usr/bin/supervisord", "-n")},
+		{PID: 21, PPID: 20, Role: host.RoleGateway},
+		{PID: 22, PPID: 20, Comm: "nginx"},
+		{PID: 30, PPID: 1, Comm: "bash", Argv: argv("-bash")},
+		{PID: 31, PPID: 30, Role: host.RoleGateway},
+		{PID: 40, PPID: 1, Comm: "bash", Argv: argv("/bin/bash", "/home/claw/loop.sh")},
+		{PID: 41, PPID: 40, Role: host.RoleGateway},
+		{PID: 50, PPID: 1, Comm: "tmux: server", Argv: argv("tmux")},
+		{PID: 51, PPID: 50, Comm: "bash", Argv: argv("bash")},
+		{PID: 52, PPID: 51, Role: host.RoleGateway},
+	}
+	alone, shared := keepers(all, actors(all, nil))
+	if got := names(refsOf(alone)); got != "supervisor 10, supervisor 40" {
+		t.Errorf("alone: %s", got)
+	}
+	if got := names(refsOf(shared)); got != "supervisor 20" {
+		t.Errorf("shared: %s", got)
+	}
+}
+
+// TestContainerOf tells the container from the cgroup.
+func TestContainerOf(t *testing.T) {
+	for cgroup, want := range map[string]string{
+		"0::/system.slice/docker-" + id("a") + ".scope":                                                      id("a"),
+		"12:pids:/docker/" + id("b") + "\n0::/":                                                              id("b"),
+		"0::/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-" + id("c") + ".scope/container": id("c"),
+		"0::/user.slice/user-1000.slice/session-3.scope":                                                     "",
+		"0::/docker-" + id("z") + ".scope":                                                                   "",
+	} {
+		if got, _ := containerOf(host.Process{Cgroup: host.Text(cgroup)}); got != want {
+			t.Errorf("%q: %q, want %q", cgroup, got, want)
+		}
+	}
+}
+
+// FuzzContainers feeds what an engine prints.
+func FuzzContainers(f *testing.F) {
+	f.Add([]byte(strings.NewReplacer("ID1", id("a"), "ID2", id("b")).Replace(inspect)))
+	f.Add([]byte(`[{"Id":1}]`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		list, _ := Container{Engine: "docker"}.parseInspect(text)
+		for _, c := range list {
+			if !isContainerID(c.ID) {
+				t.Errorf("id %q", c.ID)
+			}
+			for _, p := range c.Ports {
+				if p < 1 || p > 65535 {
+					t.Errorf("port %d", p)
+				}
+			}
+		}
+	})
+}

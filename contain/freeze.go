@@ -1,0 +1,206 @@
+package contain
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/clawbook/openclaw-ir/internal/host"
+	"golang.org/x/sys/unix"
+)
+
+// A Ref names one process until the next boot.
+type Ref struct {
+	PID   int    `json:"pid"`
+	Start uint64 `json:"start_ticks"` // as in host.Process
+	UID   uint32 `json:"uid"`
+	Role  string `json:"role"`
+	// Name is the process's own short name: its arguments may hold a secret.
+	Name host.Text `json:"name"`
+}
+
+// Frozen is what was kept from acting, and can be thawed.
+type Frozen struct {
+	Processes []Ref    `json:"processes"`
+	Cgroups   []string `json:"cgroups,omitempty"` // directories whose cgroup.freeze was set
+	Passes    int      `json:"passes"`            // over the process table until nothing new was found
+	// Gaps says what may still act, one "what: why" each.
+	Gaps []string `json:"gaps,omitempty"`
+}
+
+const (
+	// freezePasses and freezeTime bound the race against a process that forks as fast as it is stopped. A cgroup
+	// is frozen at once, so only what left it can run that race.
+	freezePasses = 50
+	freezeTime   = 2 * time.Second
+)
+
+// Freeze keeps the gateway and everything it started from acting: it freezes the cgroups that are OpenClaw's alone, and
+// stops each of its processes, until a pass over the process table finds none that is new. Nothing is lost by
+// it, and Thaw takes it back. What cannot be stopped is a gap; the error is for a process table that cannot be read.
+func (m Machine) Freeze(ctx context.Context) (*Frozen, error) {
+	f := &Frozen{Processes: []Ref{}}
+	end := time.Now().Add(freezeTime)
+	for f.Passes < freezePasses && time.Now().Before(end) {
+		f.Passes++
+		table, err := host.Processes(ctx, m.Root)
+		if err != nil {
+			return f, err
+		}
+		if !f.stop(m, actors(table.Processes, nil)) {
+			return f, nil
+		}
+	}
+	f.gap("processes", errors.New("new ones appear as fast as they are stopped"))
+	return f, nil
+}
+
+// freezeMore stops further processes, such as those of a sandbox.
+func (f *Frozen) freezeMore(m Machine, list []host.Process) { f.stop(m, list) }
+
+// stop stops what is not stopped yet and reports whether there was any.
+func (f *Frozen) stop(m Machine, list []host.Process) (found bool) {
+	for _, p := range list {
+		if f.has(p) {
+			continue
+		}
+		found = true
+		f.freezeCgroup(m, p)
+		ref := refOf(p)
+		f.Processes = append(f.Processes, ref)
+		if err := m.signal(ref, unix.SIGSTOP); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			f.gap(fmt.Sprintf("process %d (%s)", p.PID, p.Role), err)
+		}
+	}
+	return found
+}
+
+func (f *Frozen) has(p host.Process) bool {
+	return slices.ContainsFunc(f.Processes, func(r Ref) bool { return r.PID == p.PID && r.Start == p.Start })
+}
+
+func (f *Frozen) gap(what string, err error) {
+	if text := what + ": " + err.Error(); !slices.Contains(f.Gaps, text) {
+		f.Gaps = append(f.Gaps, text)
+	}
+}
+
+func refOf(p host.Process) Ref {
+	return Ref{PID: p.PID, Start: p.Start, UID: p.UID, Role: p.Role, Name: p.Comm}
+}
+
+// actors are the processes that act for OpenClaw, and those that also says so of. We ourselves are none, nor is the
+// shell that started us if it only inherited the agent's environment: the responder sits there. A zombie acts no more.
+func actors(list []host.Process, also func(host.Process) bool) []host.Process {
+	up := ancestors(list)
+	inherited := []string{host.RoleExec, host.RoleService, host.RoleUnit, host.RoleDescendant}
+	var found []host.Process
+	for _, p := range list {
+		acts := p.Role != "" || also != nil && also(p)
+		spared := p.PID == 1 || p.PID == os.Getpid() || up[p.PID] && slices.Contains(inherited, p.Role)
+		if acts && !spared && p.State != "Z" && p.State != "X" {
+			found = append(found, p)
+		}
+	}
+	return found
+}
+
+// freezeCgroup freezes the cgroup of version 2 that a process is in, if OpenClaw's unit or a container is alone in it.
+// What it forks from then on is born frozen.
+func (f *Frozen) freezeCgroup(m Machine, p host.Process) {
+	dir, ok := ownCgroup(m.Root, p)
+	if !ok || slices.Contains(f.Cgroups, dir) {
+		return
+	}
+	if err := m.writeCgroup(dir, "1"); err == nil {
+		f.Cgroups = append(f.Cgroups, dir)
+	} else if !errors.Is(err, fs.ErrNotExist) { // cgroup.freeze came with Linux 5.2
+		f.gap("cgroup "+dir, err)
+	}
+}
+
+func (m Machine) writeCgroup(dir, value string) error {
+	file, err := os.OpenFile(path.Join(m.Root.Dir(), dir, "cgroup.freeze"), os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = file.WriteString(value)
+	return errors.Join(err, file.Close())
+}
+
+// ownCgroup returns the directory of a process's cgroup if everything in it belongs to OpenClaw, which its name tells.
+// A session's cgroup holds the responder's own shell as well.
+func ownCgroup(r *host.Root, p host.Process) (dir string, ok bool) {
+	for line := range strings.Lines(string(p.Cgroup)) {
+		cgroup, isV2 := strings.CutPrefix(strings.TrimSuffix(line, "\n"), "0::")
+		if !isV2 || strings.Contains(cgroup, "..") {
+			continue
+		}
+		last := path.Base(cgroup)
+		_, inContainer := containerOf(p)
+		if strings.HasSuffix(last, ".service") && host.MentionsProduct(last) || inContainer && p.Role != host.RoleDescendant {
+			if mount := cgroupMount(r); mount != "" {
+				return path.Join(mount, cgroup), true
+			}
+		}
+	}
+	return "", false
+}
+
+// cgroupMount is where the hierarchy of version 2 is mounted, "" if it is not.
+func cgroupMount(r *host.Root) string {
+	for _, dir := range []string{"/sys/fs/cgroup", "/sys/fs/cgroup/unified"} {
+		if _, err := r.Stat(dir[1:] + "/cgroup.controllers"); err == nil {
+			return dir
+		}
+	}
+	return ""
+}
+
+// containerOf returns the id of the container that a process runs in, told from its cgroup.
+func containerOf(p host.Process) (id string, ok bool) {
+	for part := range strings.FieldsFuncSeq(string(p.Cgroup), func(c rune) bool { return c == '/' || c == '\n' }) {
+		part = strings.TrimSuffix(part, ".scope")
+		for _, prefix := range []string{"docker-", "libpod-", ""} {
+			if id, cut := strings.CutPrefix(part, prefix); cut && len(id) == 64 && strings.Trim(id, "0123456789abcdef") == "" {
+				return id, true
+			}
+		}
+	}
+	return "", false
+}
+
+// Thaw lets go on what is frozen: what f names, and whatever else of OpenClaw's is stopped, such as by a run of ours that
+// was killed before it could note what it froze.
+func (m Machine) Thaw(ctx context.Context, f *Frozen) error {
+	var errs []error
+	for _, dir := range f.Cgroups {
+		if err := m.writeCgroup(dir, "0"); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, fmt.Errorf("thawing cgroup %q: %w", dir, err))
+		}
+	}
+	table, err := host.Processes(ctx, m.Root)
+	errs = append(errs, err)
+	for _, p := range actors(table.Processes, f.has) {
+		ref := refOf(p)
+		if err := m.signal(ref, unix.SIGCONT); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, fmt.Errorf("thawing process %d: %w", p.PID, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// isAlive says whether a process still runs. A zombie does not: it only waits for its parent to look.
+func (m Machine) isAlive(ref Ref) bool {
+	start, state, err := host.Alive(m.Root, ref.PID)
+	return err == nil && start == ref.Start && state != "Z" && state != "X"
+}
+
+func (r Ref) String() string { return r.Role + " " + strconv.Itoa(r.PID) }

@@ -1,0 +1,63 @@
+package contain
+
+import (
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/clawbook/openclaw-ir/internal/host"
+)
+
+// RoleKeeper is the role of a process that starts OpenClaw again when it ends.
+const RoleKeeper = "supervisor"
+
+// keepers are the supervisors, other than systemd and container engines, that the processes run under, each with
+// whether it runs other things as well.
+func keepers(all, procs []host.Process) (alone, shared []host.Process) {
+	byPID := map[int]host.Process{}
+	for _, p := range all {
+		byPID[p.PID] = p
+	}
+	ours := func(pid int) bool {
+		return slices.ContainsFunc(procs, func(p host.Process) bool { return p.PID == pid })
+	}
+	seen := map[int]bool{}
+	for _, p := range procs {
+		for up, ok := byPID[p.PPID]; ok && up.PID > 1 && !seen[up.PID] && !ours(up.PID); up, ok = byPID[up.PPID] {
+			if !isKeeper(up) {
+				continue
+			}
+			seen[up.PID] = true
+			up.Role = RoleKeeper
+			others := func(c host.Process) bool { return c.PPID == up.PID && !ours(c.PID) }
+			if slices.ContainsFunc(all, others) {
+				shared = append(shared, up)
+			} else {
+				alone = append(alone, up)
+			}
+		}
+	}
+	return alone, shared
+}
+
+// isKeeper knows supervisors by what they call themselves: PM2's daemon, supervisord, runit, s6, and the helpers of
+// Node's world; and a script that runs the gateway in a loop, which an interactive shell is not.
+func isKeeper(p host.Process) bool {
+	name := ""
+	if len(p.Argv) > 0 {
+		name = string(p.Argv[0])
+	}
+	if strings.HasPrefix(name, "PM2 ") || strings.HasPrefix(string(p.Comm), "PM2 ") {
+		return true
+	}
+	words := []string{path.Base(strings.TrimPrefix(name, "-")), string(p.Comm)}
+	for _, a := range p.Argv[min(1, len(p.Argv)):] {
+		words = append(words, path.Base(string(a)))
+	}
+	known := []string{"supervisord", "runsv", "s6-supervise", "daemontools", "supervise", "forever", "nodemon", "monit", "circusd"}
+	if slices.ContainsFunc(words, func(w string) bool { return slices.Contains(known, w) }) {
+		return true
+	}
+	shells := []string{"sh", "bash", "dash", "zsh", "fish", "ksh"}
+	return slices.Contains(shells, words[0]) && len(p.Argv) > 1 && !strings.HasPrefix(string(p.Argv[1]), "-")
+}

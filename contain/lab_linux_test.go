@@ -1,0 +1,182 @@
+package contain_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/clawbook/openclaw-ir/contain"
+	"github.com/clawbook/openclaw-ir/internal/casefile"
+	"github.com/clawbook/openclaw-ir/internal/host"
+)
+
+// inLab runs the calling test again in process and mount namespaces of its own, where it may freeze and kill what it likes,
+// and reports whether this is that run.
+func inLab(t *testing.T) bool {
+	t.Helper()
+	const mark = "OPENCLAW_IR_LAB"
+	if os.Getenv(mark) == t.Name() {
+		return true
+	}
+	if os.Geteuid() != 0 {
+		t.Skip("a namespace of its own needs root")
+	}
+	if _, err := exec.LookPath("unshare"); err != nil {
+		t.Skip("unshare is not installed")
+	}
+	cmd := exec.Command("unshare", "--pid", "--fork", "--mount", "--mount-proc", "--net", os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
+	cmd.Env = append(os.Environ(), mark+"="+t.Name())
+	out, err := cmd.CombinedOutput()
+	if strings.Contains(string(out), "unshare failed") {
+		t.Skipf("no namespaces here: %s", out)
+	}
+	if err != nil || !strings.Contains(string(out), "--- PASS: "+t.Name()) {
+		t.Errorf("in the lab: %v\n%s", err, out)
+	}
+	return false
+}
+
+func machine(t *testing.T) contain.Machine {
+	t.Helper()
+	root, err := host.OpenRoot("/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { root.Close() })
+	run, err := host.NewTrusted()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return contain.Machine{Root: root, Run: run, UID: os.Geteuid()}
+}
+
+func openCase(t *testing.T) *casefile.Case {
+	t.Helper()
+	cs, err := casefile.Open(filepath.Join(t.TempDir(), "cases"), "", true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cs.Close() })
+	return cs
+}
+
+// start runs a program as the agent's exec tool would, and returns its number.
+func start(t *testing.T, env string, argv ...string) int {
+	t.Helper()
+	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd.Env = append(os.Environ(), env)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() { _ = cmd.Wait() }()
+	return cmd.Process.Pid
+}
+
+// size is how much a program has written so far.
+func size(name string) int64 {
+	fi, err := os.Stat(name)
+	if err != nil {
+		return 0
+	}
+	return fi.Size()
+}
+
+func grows(t *testing.T, name string) bool {
+	t.Helper()
+	before := size(name)
+	time.Sleep(300 * time.Millisecond)
+	return size(name) > before
+}
+
+// TestFreezeAndThaw freezes a script that forks without pause, and its child that left it in every way it can, and lets both
+// go on.
+func TestFreezeAndThaw(t *testing.T) {
+	if !inLab(t) {
+		return
+	}
+	m, dir := machine(t), t.TempDir()
+	busy, detached, other := filepath.Join(dir, "busy"), filepath.Join(dir, "detached"), filepath.Join(dir, "other")
+	start(t, "OPENCLAW_SHELL=exec", "sh", "-c", "while :; do (echo x >>"+busy+") & wait; done")
+	start(t, "OPENCLAW_SHELL=exec", "sh", "-c", "setsid nohup sh -c 'while :; do echo x >>"+detached+"; sleep 0.01; done' >/dev/null 2>&1 &")
+	start(t, "UNMARKED=1", "sh", "-c", "while :; do echo x >>"+other+"; sleep 0.01; done")
+	if !grows(t, busy) || !grows(t, detached) || !grows(t, other) {
+		t.Fatal("the programs do not run")
+	}
+	begun := time.Now()
+	f, err := m.Freeze(context.Background())
+	took := time.Since(begun)
+	if err != nil || len(f.Gaps) > 0 {
+		t.Fatalf("freezing: %v, gaps %q", err, f.Gaps)
+	}
+	t.Logf("froze %d processes in %v, %d passes", len(f.Processes), took, f.Passes)
+	for name, want := range map[string]bool{busy: false, detached: false, other: true} {
+		if got := grows(t, name); got != want {
+			t.Errorf("frozen, %s grows: %v, want %v", filepath.Base(name), got, want)
+		}
+	}
+	if err := m.Thaw(context.Background(), f); err != nil {
+		t.Fatal(err)
+	}
+	if !grows(t, busy) || !grows(t, detached) {
+		t.Error("thawed, the programs do not go on")
+	}
+}
+
+// TestStopKillsWhatComesBack stops a gateway that a script starts again and again.
+func TestStopKillsWhatComesBack(t *testing.T) {
+	if !inLab(t) {
+		return
+	}
+	ctx, m, dir := context.Background(), machine(t), t.TempDir()
+	script, out := filepath.Join(dir, "keep.sh"), filepath.Join(dir, "out")
+	text := "while :; do env OPENCLAW_SHELL=exec sh -c 'while :; do echo x >>" + out + "; sleep 0.01; done'; sleep 0.2; done\n"
+	if err := os.WriteFile(script, []byte(text), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	start(t, "UNMARKED=1", "sh", script)
+	if !grows(t, out) {
+		t.Fatal("the program does not run")
+	}
+	f, err := m.Freeze(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := m.Plan(ctx, f, nil, contain.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := contain.Begin(ctx, m, openCase(t), f, "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, ch := range append(c.Stop(ctx, p), c.Watch(ctx, p, func() {})) {
+		if !ch.OK {
+			t.Errorf("%s: %s", ch.What, ch.Detail)
+		}
+	}
+	if grows(t, out) {
+		t.Error("it still runs")
+	}
+	for _, r := range c.Journal.Killed {
+		if state := stateOf(r.PID); state != "" && state != "Z" {
+			t.Errorf("process %d is in state %s", r.PID, state)
+		}
+	}
+}
+
+// stateOf is a process's state, "" if it has ended.
+func stateOf(pid int) string {
+	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return ""
+	}
+	var state string
+	_, _ = fmt.Sscan(string(text[strings.LastIndexByte(string(text), ')')+1:]), &state)
+	return state
+}

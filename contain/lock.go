@@ -1,0 +1,71 @@
+package contain
+
+import (
+	"errors"
+	"io/fs"
+
+	"github.com/clawbook/openclaw-ir/internal/host"
+	"github.com/clawbook/openclaw-ir/internal/openclaw"
+)
+
+// A Lock is how a file of a configuration is closed.
+type Lock struct {
+	File
+	What  []string `json:"what"`            // one phrase a change
+	Notes []string `json:"notes,omitempty"` // what the configuration cannot close
+}
+
+// planLocks says how to close each installation's configuration. One that does not parse is a gap and stays as it is.
+func (m Machine) planLocks(installs []*openclaw.Installation) (locks []Lock, gaps []string) {
+	for _, in := range installs {
+		found, err := m.planLock(in)
+		if err != nil {
+			gaps = append(gaps, "locking "+in.ConfigPath+": "+err.Error())
+		}
+		locks = append(locks, found...)
+	}
+	return locks, gaps
+}
+
+func (m Machine) planLock(in *openclaw.Installation) (locks []Lock, err error) {
+	texts, states, owners := map[string][]byte{}, map[string]host.FileState{}, map[string]host.Owner{}
+	files := []string{in.ConfigPath}
+	if in.Config != nil && len(in.Config.Files) > 0 {
+		files = in.Config.Files
+	}
+	for _, file := range files {
+		owner, err := host.OwnerOf(m.Root, file)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // a gateway that was never configured has nothing to close
+		}
+		if err != nil {
+			return nil, err
+		}
+		if texts[file], states[file], err = host.ReadFile(owner, file); err != nil {
+			return nil, err
+		}
+		owners[file] = owner
+	}
+	if len(texts) == 0 {
+		return nil, nil
+	}
+	changes, notes, err := LockConfig(in.ConfigPath, texts)
+	for _, ch := range changes {
+		f := File{Path: ch.File, Owner: owners[ch.File], Before: states[ch.File], Edits: ch.Patch, Why: "configuration, closed"}
+		locks = append(locks, Lock{f, ch.What, notes})
+		notes = nil
+	}
+	return locks, err
+}
+
+// Lock closes the configurations as the plan says.
+func (c *Containment) Lock(p *Plan) (checks []Check) {
+	for _, l := range p.Locks {
+		check := c.done("lock", l.Path, c.make(l.File, nil), "edit it by hand: gateway.bind, dmPolicy, tools.exec, cron, hooks")
+		checks = append(checks, check)
+		for _, note := range l.Notes {
+			checks = append(checks, Check{What: "stays open", Detail: note, Hint: "rotate and undo see to what a configuration cannot close"})
+		}
+	}
+	return checks
+}

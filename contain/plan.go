@@ -1,0 +1,149 @@
+package contain
+
+import (
+	"context"
+	"fmt"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/clawbook/openclaw-ir/internal/host"
+	"github.com/clawbook/openclaw-ir/internal/openclaw"
+)
+
+// Options choose what a containment does beyond freezing and stopping. The zero value does no more than that.
+type Options struct {
+	Firewall   *FirewallOptions // nil: the firewall is left alone
+	LockConfig bool
+}
+
+// A Plan is what a containment is about to do. Making it changes nothing.
+type Plan struct {
+	Processes  []Ref       `json:"processes"`
+	Units      []Unit      `json:"units"`
+	Containers []Container `json:"containers"`
+	Keepers    []Ref       `json:"supervisors"`        // killed: they run nothing else
+	Held       []Ref       `json:"held"`               // stopped and not killed: they run other things too
+	Cron       []File      `json:"crontabs"`           //
+	Firewall   *Firewall   `json:"firewall,omitempty"` // nil: left alone
+	Locks      []Lock      `json:"locks,omitempty"`
+	Ports      []int       `json:"ports"` // of the gateways
+	// Gaps says what could not be looked at, and so may be missing here.
+	Gaps []string `json:"gaps"`
+}
+
+// Plan looks at the host and says what there is to do. What was frozen before it is not thawed by it; processes of
+// sandbox containers, which only their engine can name, are frozen now.
+func (m Machine) Plan(ctx context.Context, f *Frozen, installs []*openclaw.Installation, o Options) (*Plan, error) {
+	table, err := host.Processes(ctx, m.Root)
+	if err != nil {
+		return nil, err
+	}
+	procs := actors(table.Processes, nil)
+	p := &Plan{Gaps: slices.Clone(f.Gaps)}
+	containers, gaps := m.containers(ctx, procs, table.Processes)
+	p.Containers, p.Gaps = containers, append(p.Gaps, gaps...)
+	for _, c := range containers {
+		for _, in := range c.within(table.Processes) {
+			if in.Role == "" {
+				in.Role = c.What
+				procs = append(procs, in)
+			}
+		}
+	}
+	if len(f.Processes) > 0 {
+		f.freezeMore(m, procs)
+	}
+	alone, shared := keepers(table.Processes, procs)
+	up := ancestors(table.Processes)
+	for _, k := range alone {
+		if !up[k.PID] {
+			p.Keepers = append(p.Keepers, refOf(k))
+		}
+	}
+	for _, k := range shared {
+		if !up[k.PID] {
+			p.Held = append(p.Held, refOf(k))
+		}
+	}
+	for _, pr := range procs {
+		p.Processes = append(p.Processes, refOf(pr))
+	}
+	units, gaps := m.units(ctx, installs, append(slices.Clone(procs), append(alone, shared...)...))
+	p.Units, p.Gaps = units, append(p.Gaps, gaps...)
+	p.Cron, gaps = m.crontabs()
+	p.Gaps = append(p.Gaps, gaps...)
+	p.Ports = gatewayPorts(installs, containers)
+	return p, m.planOptions(ctx, p, installs, o)
+}
+
+// planOptions adds the steps that were asked for.
+func (m Machine) planOptions(ctx context.Context, p *Plan, installs []*openclaw.Installation, o Options) (err error) {
+	if o.LockConfig {
+		var gaps []string
+		p.Locks, gaps = m.planLocks(installs)
+		p.Gaps = append(p.Gaps, gaps...)
+	}
+	if o.Firewall == nil {
+		return nil
+	}
+	fw := *o.Firewall
+	fw.Ports = p.Ports
+	p.Firewall, err = PlanFirewall(ctx, m, fw)
+	return err
+}
+
+// defaultPort is the gateway's (FACTS 1). The port of the browser's control is two above.
+const defaultPort = 18789
+
+// gatewayPorts are the ports that the gateways, their browser control, and their containers' published ports use.
+func gatewayPorts(installs []*openclaw.Installation, containers []Container) []int {
+	ports := []int{defaultPort, defaultPort + 2}
+	for _, in := range installs {
+		if in.Port > 0 && in.Port < 65534 {
+			ports = append(ports, in.Port, in.Port+2)
+		}
+	}
+	for _, c := range containers {
+		ports = append(ports, c.Ports...)
+	}
+	slices.Sort(ports)
+	return slices.Compact(ports)
+}
+
+// Stops says in one phrase what is stopped.
+func (p *Plan) Stops() string {
+	var words []string
+	count := func(n int, one, many string) {
+		switch {
+		case n == 1:
+			words = append(words, one)
+		case n > 1:
+			words = append(words, strconv.Itoa(n)+" "+many)
+		}
+	}
+	var services, triggers []string
+	for _, u := range p.Units {
+		if path.Ext(u.Name) == ".service" {
+			services = append(services, u.String())
+		} else {
+			triggers = append(triggers, u.String())
+		}
+	}
+	switch {
+	case len(services) > 3:
+		words = append(words, fmt.Sprintf("%d services", len(services)))
+	case len(services) > 0:
+		words = append(words, strings.Join(services, ", ")+" and its restart")
+	}
+	count(len(triggers), "1 timer or trigger", "timers and triggers")
+	count(len(p.Containers), "1 container", "containers")
+	count(len(p.Keepers)+len(p.Held), "1 supervisor", "supervisors")
+	count(len(p.Cron), "1 crontab", "crontabs")
+	count(len(p.Processes), "1 process", "processes")
+	if len(words) == 0 {
+		return "nothing: no process, unit, container or crontab of OpenClaw was found"
+	}
+	return strings.Join(words, ", ") + "; stays stopped after a reboot"
+}

@@ -1,0 +1,190 @@
+package contain
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+
+	"github.com/clawbook/openclaw-ir/internal/host"
+)
+
+// Undo restores what was there before, in the reverse order: firewall, held supervisors, configuration, crontabs, links,
+// units, containers. What somebody changed since is left alone, and is a check that failed, unless force. It starts
+// nothing: see Start. Doing it again finishes what an earlier run left.
+func (c *Containment) Undo(ctx context.Context, force bool) []Check {
+	j := c.Journal
+	var checks []Check
+	if j.Firewall != nil && j.Firewall.State != Undone {
+		checks = append(checks, c.UndoFirewall(ctx, force))
+	}
+	for i := len(j.Files) - 1; i >= 0; i-- {
+		if f := &j.Files[i]; !f.Undone {
+			checks = append(checks, c.restoreFile(f, force))
+		}
+	}
+	for i := len(j.Links) - 1; i >= 0; i-- {
+		if l := &j.Links[i]; !l.Undone {
+			checks = append(checks, c.restoreLink(l))
+		}
+	}
+	checks = append(checks, c.reload(ctx, j.Units)...)
+	for _, u := range j.Units {
+		if mgr, ok := c.managerOf(u); ok && u.Active != "failed" {
+			_ = c.Run.Run(ctx, mgr.Systemctl("reset-failed", u.Name)) // says so if there is nothing to reset
+		}
+	}
+	for _, ct := range j.Containers {
+		checks = append(checks, c.restoreContainer(ctx, ct))
+	}
+	for _, r := range j.Held {
+		err := c.resume(r)
+		if errors.Is(err, fs.ErrNotExist) {
+			err = nil
+		}
+		checks = append(checks, c.done("let go", r.String(), err, fmt.Sprintf("kill -CONT %d", r.PID)))
+	}
+	if j.Frozen != nil {
+		checks = append(checks, c.done("thaw", "processes", c.Thaw(ctx, j.Frozen), "sudo openclaw-ir contain undo"))
+	}
+	if !slices.ContainsFunc(checks, func(ch Check) bool { return !ch.OK }) {
+		j.State = Undone
+		checks = append(checks, c.done("undo", "containment", c.save(), ""))
+	}
+	return checks
+}
+
+// UndoFirewall puts the firewall back, as the dead man does.
+func (c *Containment) UndoFirewall(ctx context.Context, force bool) Check {
+	err := c.Journal.Firewall.Undo(ctx, c.Machine, force, c.save)
+	return c.done("restore", "firewall", err, undoHint(err))
+}
+
+func undoHint(err error) string {
+	if errors.Is(err, host.ErrChanged) {
+		return "look at what changed, then openclaw-ir contain undo --force"
+	}
+	return "sudo openclaw-ir contain undo"
+}
+
+// restoreFile takes back the edits to a file, or removes one that was made.
+func (c *Containment) restoreFile(f *File, force bool) Check {
+	err := c.revert(f, force)
+	if err == nil {
+		f.Undone = true
+		err = c.save()
+	}
+	return c.done("restore", f.Path, err, undoHint(err))
+}
+
+func (c *Containment) revert(f *File, force bool) error {
+	text, now, err := host.ReadFile(f.Owner, f.Path)
+	if err != nil {
+		return err
+	}
+	if now.Exists == f.Before.Exists && now.SHA256 == f.Before.SHA256 {
+		return nil // never made, or taken back already
+	}
+	changed := now.SHA256 != f.After.SHA256
+	if changed && !force {
+		return fmt.Errorf("%q: %w by somebody else", f.Path, host.ErrChanged)
+	}
+	if f.Edits == nil {
+		if err := host.Remove(f.Owner, f.Path, now); err != nil {
+			return err
+		}
+		return host.As(f.Owner, func() error {
+			_ = os.Remove(path.Dir(f.Path)) // of a unit's drop-ins, if it was made for ours alone
+			return nil
+		})
+	}
+	old, err := f.Edits.Invert().Apply(text)
+	if err != nil {
+		return fmt.Errorf("taking back the edits to %q: %w", f.Path, err)
+	}
+	if !changed && sum256(old) != f.Before.SHA256 {
+		return fmt.Errorf("taking back the edits to %q does not give what was there", f.Path)
+	}
+	_, err = host.Rewrite(f.Owner, f.Path, old, now, 0o600)
+	return err
+}
+
+func (c *Containment) restoreLink(l *Link) Check {
+	err := host.As(l.Owner, func() error {
+		err := os.MkdirAll(path.Dir(l.Path), 0o755)
+		if err == nil {
+			err = os.Symlink(string(l.Target), l.Path)
+		}
+		return err
+	})
+	if target, rerr := os.Readlink(l.Path); rerr == nil && target == string(l.Target) {
+		err = nil
+	}
+	if err == nil {
+		l.Undone = true
+		err = c.save()
+	}
+	return c.done("restore", l.Path, err, undoHint(err))
+}
+
+func (c *Containment) restoreContainer(ctx context.Context, ct Container) Check {
+	var err error
+	if ct.AutoRemove {
+		if ct.Running {
+			if res := c.Run.Run(ctx, ct.command("unpause", ct.ID)); !res.OK() {
+				err = failure(res)
+			}
+		}
+	} else if res := c.Run.Run(ctx, ct.command("update", "--restart="+ct.Restart, ct.ID)); !res.OK() {
+		err = failure(res)
+	}
+	return c.done("restore", ct.String(), err, ct.Engine+" inspect "+ct.ID[:12])
+}
+
+// Start starts again what ran before: the units and containers that were active. A process that somebody had
+// started by hand is for that person to start.
+func (c *Containment) Start(ctx context.Context) (checks []Check) {
+	for _, u := range c.Journal.Units {
+		if !u.Running {
+			continue
+		}
+		mgr, ok := c.managerOf(u)
+		err := fmt.Errorf("its manager does not run")
+		if ok {
+			err = nil
+			if res := c.Run.Run(ctx, mgr.Systemctl("start", u.Name)); !res.OK() {
+				err = failure(res)
+			}
+		}
+		checks = append(checks, c.done("start", "unit "+u.String(), err, u.command("start")))
+	}
+	for _, ct := range c.Journal.Containers {
+		if !ct.Running || ct.AutoRemove {
+			continue
+		}
+		var err error
+		if res := c.Run.Run(ctx, ct.command("start", ct.ID)); !res.OK() {
+			err = failure(res)
+		}
+		checks = append(checks, c.done("start", ct.String(), err, ct.Engine+" start "+ct.ID[:12]))
+	}
+	return checks
+}
+
+// WouldStart are the commands that start again what ran before, to be shown.
+func (c *Containment) WouldStart() (lines []string) {
+	for _, u := range c.Journal.Units {
+		if u.Running {
+			lines = append(lines, u.command("start"))
+		}
+	}
+	for _, ct := range c.Journal.Containers {
+		if ct.Running && !ct.AutoRemove {
+			lines = append(lines, ct.Engine+" start "+ct.ID[:12])
+		}
+	}
+	return lines
+}
