@@ -210,7 +210,9 @@ func joined(gaps []string) string { return strings.Join(gaps, "; ") }
 // Close closes the host's firewall as the plan says.
 func (c *Containment) Close(ctx context.Context, p *Plan) Check {
 	if fw := c.Journal.Firewall; fw == nil || fw.State == Undone {
-		c.Journal.Firewall = p.Firewall // an earlier run's holds what was there before it
+		c.Journal.Firewall = p.Firewall
+	} else {
+		fw.Adopt(p.Firewall) // what was there before is what the first run saw
 	}
 	err := c.Journal.Firewall.Apply(ctx, c.Machine, c.save)
 	return c.done("close", "firewall", err, "openclaw-ir contain again, or contain undo")

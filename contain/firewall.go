@@ -219,7 +219,9 @@ func (f *Firewall) planFiles(m Machine) ([]ufwRule, error) {
 func (f *Firewall) planSockets(net network, rules []ufwRule) {
 	ssh, _ := net.ssh()
 	lets := func(port uint16) bool {
-		return slices.ContainsFunc(rules, func(r ufwRule) bool { return r.reach([]uint16{port}) != nowhere })
+		return slices.ContainsFunc(rules, func(r ufwRule) bool {
+			return r.reach([]uint16{port}) != nowhere && r.src == "any" && r.interfaze == "" && !r.route
+		})
 	}
 	for _, s := range net.sockets {
 		port := s.Local.Port()
@@ -346,17 +348,28 @@ func (f *Firewall) Apply(ctx context.Context, m Machine, save func() error) erro
 	if err := save(); err != nil { // nothing has been changed
 		return fmt.Errorf("closing the host: %w", err)
 	}
-	if f.UFW {
-		in := do("let the responder in", func() error { return f.ufwLetIn(ctx, m) })
-		do("remove UFW's rules of the gateway", func() error { return f.ufwRemove(ctx, m) })
-		if !in || !do("deny incoming in UFW", func() error { return f.ufwDeny(ctx, m) }) {
-			f.Whole = true // our own rules let the responder in and deny the rest in one step
-		}
-	}
+	loadOwn := func() error { return f.loadOwn(ctx, m) }
 	if f.Own != "" {
-		do("load our own rules", func() error { return f.loadOwn(ctx, m) })
+		do("load our own rules", loadOwn) // first, because it takes milliseconds
 	} else {
 		errs = append(errs, errors.New("neither nft nor iptables works here"))
+	}
+	if f.UFW {
+		hangs := false
+		in := do("let the responder in", func() error {
+			err := f.ufwLetIn(ctx, m)
+			hangs = errors.Is(err, context.DeadlineExceeded)
+			return err
+		})
+		if !hangs { // else it would again
+			do("remove UFW's rules of the gateway", func() error { return f.ufwRemove(ctx, m) })
+		}
+		if !in || !do("deny incoming in UFW", func() error { return f.ufwDeny(ctx, m) }) {
+			f.Whole = true // our own rules let the responder in and deny the rest in one step
+			if f.Own != "" {
+				do("load our own rules in UFW's stead", loadOwn)
+			}
+		}
 	}
 	if f.Persist {
 		do("have our own rules loaded at boot", func() error { return f.persist(ctx, m) })

@@ -356,10 +356,7 @@ WantedBy=sysinit.target
 	if err := f.put(m, ownUnitAt, unit); err != nil {
 		return err
 	}
-	if err := loadRules(ctx, m, "", "systemctl", "daemon-reload"); err != nil {
-		return err
-	}
-	return loadRules(ctx, m, "", "systemctl", "enable", ownUnit)
+	return loadRules(ctx, m, "", "systemctl", "enable", ownUnit) // which has systemd read it, too
 }
 
 func (f *Firewall) unpersist(ctx context.Context, m Machine) error {
@@ -371,8 +368,7 @@ func (f *Firewall) unpersist(ctx context.Context, m Machine) error {
 		return err
 	}
 	err = loadRules(ctx, m, "", "systemctl", "disable", ownUnit)
-	err = errors.Join(err, f.restore(m, []string{ownUnitAt}))
-	return errors.Join(err, loadRules(ctx, m, "", "systemctl", "daemon-reload"))
+	return errors.Join(err, f.restore(m, []string{ownUnitAt}))
 }
 
 // programPath is where systemd finds a program that [host.Trusted] would run.

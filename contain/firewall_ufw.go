@@ -291,7 +291,11 @@ func (f *Firewall) ufwRemove(ctx context.Context, m Machine) error {
 				continue // IPv6's half, which went with the other
 			}
 			done = append(done, r)
-			errs = append(errs, ufw(ctx, m, append([]string{"--force", "delete"}, r.words()...)...))
+			err := ufw(ctx, m, append([]string{"--force", "delete"}, r.words()...)...)
+			if errors.Is(err, context.DeadlineExceeded) {
+				return err // it would hang again
+			}
+			errs = append(errs, err)
 		case among:
 			others = true
 		}

@@ -22,6 +22,12 @@ type Way struct {
 	Peer netip.AddrPort `json:"peer,omitzero"` // the far end of the connection that is open now, if one was seen
 }
 
+// What tells of a Way.
+const (
+	bySSH     = "SSH_CONNECTION"
+	bySession = "open SSH session"
+)
+
 // String says it as the plan does: "22/tcp from 203.0.113.9".
 func (w Way) String() string { return fmt.Sprintf("%d/tcp from %s", w.Port, w.source()) }
 
@@ -54,7 +60,7 @@ const waysLimit = 64
 // sshd holds open. A session of someone else is among them; By tells them apart, the likeliest of ours being first.
 // To them come the addresses or CIDR prefixes of allow, for each port that sshd listens on. Nothing is found on a console.
 func Responder(ctx context.Context, m Machine, connection string, allow []string) ([]Way, error) {
-	allowed, err := parsePrefixes(allow)
+	allowed, err := ParsePrefixes(allow)
 	if err != nil {
 		return nil, err
 	}
@@ -75,9 +81,9 @@ func Responder(ctx context.Context, m Machine, connection string, allow []string
 		}
 	}
 	for i, text := range append([]string{connection}, net.ancestors(m)...) {
-		by := "SSH_CONNECTION"
+		by := bySSH
 		if i > 0 {
-			by = "SSH_CONNECTION of a parent process"
+			by = bySSH + " of a parent process"
 		}
 		peer, port, ok := parseConnection(text)
 		if !ok {
@@ -89,7 +95,7 @@ func Responder(ctx context.Context, m Machine, connection string, allow []string
 	}
 	for _, s := range sessions {
 		if peer := unmapped(s.Remote); !peer.Addr().IsLoopback() {
-			add(Way{only(peer.Addr()), s.Local.Port(), "open SSH session", peer})
+			add(Way{only(peer.Addr()), s.Local.Port(), bySession, peer})
 		}
 	}
 	for _, prefix := range allowed {
@@ -98,6 +104,21 @@ func Responder(ctx context.Context, m Machine, connection string, allow []string
 		}
 	}
 	return ways, nil
+}
+
+// OwnWays parts the ways that are ours, or were asked for, from those of whoever else has a session open, which may be the
+// intruder. Where nothing tells which is ours, all are taken for it: nobody is to be locked out. An environment tells only if
+// a session from there is open; that of tmux may be of yesterday.
+func OwnWays(ways []Way) (own, others []Way) {
+	known := slices.ContainsFunc(ways, func(w Way) bool { return strings.HasPrefix(w.By, bySSH) && w.Peer.IsValid() })
+	for _, w := range ways {
+		if known && w.By == bySession {
+			others = append(others, w)
+		} else {
+			own = append(own, w)
+		}
+	}
+	return own, others
 }
 
 // trustedPorts returns the port that an environment names if sshd does listen there, else all that sshd listens on: whoever could
@@ -109,7 +130,8 @@ func trustedPorts(port uint16, ports []uint16) []uint16 {
 	return ports
 }
 
-func parsePrefixes(list []string) ([]netip.Prefix, error) {
+// ParsePrefixes reads addresses and prefixes, as "203.0.113.9" and "203.0.113.0/24".
+func ParsePrefixes(list []string) ([]netip.Prefix, error) {
 	var out []netip.Prefix
 	for _, s := range list {
 		p, err := netip.ParsePrefix(s)

@@ -153,12 +153,15 @@ const (
 	// killTime is how long a killed process may take to end: one in a system call to a dead disk takes for ever.
 	killTime = 5 * time.Second
 	killWait = 20 * time.Millisecond
+	killHead = 100 * time.Millisecond
 )
 
 // kill kills everything of OpenClaw's, again and again until a look at the process table finds none.
 func (c *Containment) kill(ctx context.Context, p *Plan) (checks []Check) {
 	end := time.Now().Add(killTime)
-	var failed error
+	// Units' main processes go first: then systemd sees the rest end, and does not wait for what has ended already.
+	failed := c.killAll(slices.DeleteFunc(slices.Clone(p.Processes), func(r Ref) bool { return !p.isMain(r) || !c.isAlive(r) }))
+	time.Sleep(killHead)
 	for {
 		table, err := host.Processes(ctx, c.Root)
 		if err != nil {
@@ -196,6 +199,11 @@ func (c *Containment) killAll(refs []Ref) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// isMain says whether a process is the main one of a unit.
+func (p *Plan) isMain(r Ref) bool {
+	return slices.ContainsFunc(p.Units, func(u Unit) bool { return u.MainPID == r.PID })
 }
 
 // isPaused says whether a process is in a container that is paused instead of stopped.

@@ -60,6 +60,11 @@ func (c *Containment) Undo(ctx context.Context, force bool) []Check {
 // UndoFirewall puts the firewall back, as the dead man does.
 func (c *Containment) UndoFirewall(ctx context.Context, force bool) Check {
 	err := c.Journal.Firewall.Undo(ctx, c.Machine, force, c.save)
+	if errors.Is(err, ErrNotAsBefore) { // it is undone; others have changed rules of their own meanwhile
+		check := c.done("restore", "firewall", nil, "")
+		check.Detail = err.Error()
+		return check
+	}
 	return c.done("restore", "firewall", err, undoHint(err))
 }
 

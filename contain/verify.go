@@ -147,7 +147,8 @@ func (c *Containment) verifyUnit(ctx context.Context, u Unit) Check {
 	if mgr, ok := c.managerOf(u); ok {
 		if now, found := c.show(ctx, mgr, u.Name); found {
 			starts := slices.Contains([]string{"enabled", "enabled-runtime", "linked", "linked-runtime"}, now.Enabled)
-			check.OK = !now.Running && !starts && c.keptDown(u)
+			dead := !now.Running || now.Active == "deactivating" && now.MainPID == 0 // its manager waits for what has ended
+			check.OK = dead && !starts && c.keptDown(u)
 			check.Detail = now.Active + ", " + now.Enabled
 			if check.Detail = strings.Trim(check.Detail, ", "); check.OK {
 				check.Detail, check.Hint = check.Detail+", cannot be started", ""

@@ -65,7 +65,7 @@ type step struct {
 
 func stepLine(s step) string {
 	if s.Record == "plan" {
-		return fmt.Sprintf("  %-8s %s", s.Step, console.Escape(s.Detail))
+		return fmt.Sprintf("  %-10s %s", s.Step, console.Escape(s.Detail))
 	}
 	mark := "ok"
 	if !s.OK {
@@ -102,6 +102,9 @@ func runContain(c *cli.Context, e env) error {
 		return err
 	}
 	defer x.machine.Root.Close()
+	if _, err := contain.ParsePrefixes(c.StringSlice("allow-from")); err != nil {
+		return usageError("--allow-from 203.0.113.9", "--allow-from: %v", err)
+	}
 	if !c.Bool("dry-run") { // before anything else: every millisecond the agent may act
 		if x.frozen, err = x.machine.Freeze(c.Context); err != nil {
 			return fmt.Errorf("freezing: %w", err)
@@ -182,6 +185,10 @@ func (x *containing) look() error {
 		ways, err := contain.Responder(x.c.Context, x.machine, x.getenv("SSH_CONNECTION"), x.c.StringSlice("allow-from"))
 		if err != nil {
 			return err
+		}
+		ways, others := contain.OwnWays(ways)
+		for _, w := range others {
+			x.console.Warningf("another %s is open from %s: new ones from there are not let in; --allow-from keeps it", w.By, w.From)
 		}
 		options.Firewall = &contain.FirewallOptions{Responder: ways, Egress: x.c.Bool("egress")}
 	}
@@ -349,8 +356,12 @@ func (x *containing) sayPlan() {
 	}
 	part("stop", x.plan.Stops())
 	if x.plan.Firewall != nil {
-		for _, line := range x.plan.Firewall.Lines() {
-			part("close", line)
+		for i, line := range x.plan.Firewall.Lines() {
+			if i == 0 {
+				part("close", line)
+			} else {
+				x.write(step{"plan", "", contain.Check{What: "close", OK: true, Detail: line}})
+			}
 		}
 	}
 	for _, l := range x.plan.Locks {

@@ -86,9 +86,12 @@ func notHeld(cs *casefile.Case, root fs.FS, files []string) (missing []string, e
 		if bundle, ok := strings.CutSuffix(e.Name(), heldSuffix); !ok || !isSealed(cs, bundle) {
 			continue
 		}
-		if err := strike(cs, e.Name(), want); err != nil {
+		if err := strike(cs, casefile.BundlesDir+"/"+e.Name(), want); err != nil {
 			return nil, err
 		}
+	}
+	if err := strike(cs, ownName, want); err != nil && !openclaw.IsAbsent(err) {
+		return nil, err
 	}
 	for _, file := range files {
 		if _, still := want[file]; still {
@@ -96,6 +99,37 @@ func notHeld(cs *casefile.Case, root fs.FS, files []string) (missing []string, e
 		}
 	}
 	return missing, nil
+}
+
+// ownName lists files that were sealed and then changed by this tool: what they hold besides is in the bundle.
+const ownName = "changed" + heldSuffix
+
+// holdOwn notes files as they are after this tool changed them. Each was sealed before, or the custody log says that it was not.
+func holdOwn(cs *casefile.Case, root fs.FS, files []string) error {
+	salt, err := cs.Salt()
+	if err != nil {
+		return err
+	}
+	print := secret.NewFingerprinter(salt)
+	text, err := cs.ReadFile(ownName, heldLimit)
+	if err != nil && !openclaw.IsAbsent(err) {
+		return err
+	}
+	all := bytes.NewBuffer(text)
+	enc := json.NewEncoder(all)
+	for _, file := range files {
+		sum, err := fileDigest(root, file)
+		if openclaw.IsAbsent(err) {
+			continue
+		}
+		if err == nil {
+			err = enc.Encode(heldRow{file, print.Fingerprint(sum)})
+		}
+		if err != nil {
+			return fmt.Errorf("noting what %q is now: %w", file, err)
+		}
+	}
+	return cs.WriteFile(ownName, all.Bytes())
 }
 
 // isSealed says whether a bundle and its seal are still in the case.
@@ -110,7 +144,7 @@ func isSealed(cs *casefile.Case, bundle string) bool {
 
 // strike takes out of want what an index lists.
 func strike(cs *casefile.Case, index string, want map[string]string) error {
-	text, err := cs.ReadFile(casefile.BundlesDir+"/"+index, heldLimit)
+	text, err := cs.ReadFile(index, heldLimit)
 	if err != nil {
 		return err
 	}

@@ -18,6 +18,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -32,17 +33,20 @@ func TestHostContain(t *testing.T) {
 	need(t, "npm", "age-keygen")
 	tool := buildTool(t)
 	debian(t)
-	releases := map[release]installed{newest: install(t, newest), older: install(t, older)}
-	for r, inst := range releases {
+	inst := install(t, newest)
+	for _, r := range []release{newest, older} {
+		inst := install(t, r)
 		t.Run(r.version, func(t *testing.T) {
 			t.Parallel()
 			testContain(t, tool, r, inst)
 		})
 	}
-	for name, test := range map[string]func(*testing.T, *victim){"asked": testAsked, "killed": testKilled, "broken": testBroken} {
+	for name, test := range map[string]func(*testing.T, *victim){
+		"options": testOptions, "killed early": testKilledEarly, "killed late": testKilledLate, "ufw": testUFW, "full disk": testFullDisk,
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			test(t, standInHost(t, tool, releases[newest]))
+			test(t, standInHost(t, tool, inst))
 		})
 	}
 }
@@ -79,8 +83,13 @@ func testContain(t *testing.T, tool string, r release, inst installed) {
 		}
 	}
 	stop()
-	v.g.startTurn(t, "runaway")
+	answer := v.g.startTurn(t, "runaway")
 	v.waitActing(t)
+	select {
+	case got := <-answer:
+		t.Fatalf("the turn that should never end answered %q", got)
+	default:
+	}
 	before := v.snapshot(t)
 
 	ok := t.Run("contain", func(t *testing.T) {
@@ -94,25 +103,30 @@ func testContain(t *testing.T, tool string, r release, inst installed) {
 		}
 		v.checkDead(t, gateway)
 	})
-	counted := v.counters()
-	end := time.Now()
-	t.Run("status", func(t *testing.T) { v.tool(t, 0, v.inSession("openclaw-ir", "contain", "status", "--json")) })
-	t.Run("again", func(t *testing.T) {
-		v.tool(t, 0, v.command("openclaw-ir", "contain", "--yes", "-R", recipientsFile, "--json"))
-		time.Sleep(time.Until(end.Add(15 * time.Second)))
-		v.checkClosed(t)
+	acted := v.counters()
+	time.Sleep(15 * time.Second)
+	t.Run("status", func(t *testing.T) {
+		v.checkIdle(t)
+		v.tool(t, 0, v.inSession("openclaw-ir", "contain", "status", "--json"))
 	})
+	v.reboot(t)
+	v.publish(t)
+	v.openSession(t)
 	t.Run("reboot", func(t *testing.T) {
-		v.reboot(t)
-		v.publish(t)
-		v.openSession(t)
 		run(t, v.newSession(responderV4, hostUser, "true"))
-		time.Sleep(15 * time.Second)
+		time.Sleep(10 * time.Second)
 		v.checkClosed(t)
 		v.tool(t, 0, v.inSession("openclaw-ir", "contain", "status", "--json"))
 	})
+	token := gatewayToken
+	if r == newest { // while it is contained; of the other release, while its gateway runs again
+		t.Run("rotate", func(t *testing.T) { token = v.rotate(t) })
+	}
 	t.Run("undo", func(t *testing.T) {
 		v.tool(t, 0, v.inSession("openclaw-ir", "contain", "undo", "--yes", "--json"))
+		if token != gatewayToken {
+			before["/"+userConfig] = describe(t, filepath.Join(v.root, userConfig))
+		}
 		v.checkSame(t, before)
 		v.checkIdle(t)
 	})
@@ -122,22 +136,22 @@ func testContain(t *testing.T, tool string, r release, inst installed) {
 	t.Run("start", func(t *testing.T) {
 		v.tool(t, 0, v.inSession("openclaw-ir", "contain", "undo", "--start", "--yes", "--json"))
 		v.g.waitUp(t)
-		time.Sleep(25 * time.Second) // an interrupted turn goes on 10 to 15 s after the start
-		if diff := cmp.Diff(counted, v.counters()); diff != "" {
+		time.Sleep(20 * time.Second) // an interrupted turn goes on 10 to 15 s after the start
+		if diff := cmp.Diff(acted, v.counters()); diff != "" {
 			t.Errorf("the agent went on after a start (-contained +now):\n%s", diff)
 		}
 	})
-	t.Run("rotate", func(t *testing.T) { v.testRotate(t, r == newest) })
+	if r != newest {
+		t.Run("rotate", func(t *testing.T) { token = v.rotate(t) })
+	}
+	t.Run("token", func(t *testing.T) { v.checkToken(t, token) })
 	t.Run("secrets", func(t *testing.T) { v.checkSecrets(t) })
 }
 
-// testRotate replaces the token of a gateway that is contained or runs, and asks it itself what it thinks of both.
-func (v *victim) testRotate(t *testing.T, contained bool) {
+// rotate replaces what can be replaced on the host, and returns the gateway's new token.
+func (v *victim) rotate(t *testing.T) (token string) {
 	if err := v.command("openclaw-ir", "rotate", "--help").Run(); err != nil {
 		t.Skip("there is no rotate yet")
-	}
-	if contained {
-		v.tool(t, 0, v.inSession("openclaw-ir", "contain", "--yes", "-R", recipientsFile, "--json"))
 	}
 	v.tool(t, -1, v.inSession("openclaw-ir", "collect", "-R", recipientsFile, "--json"))
 	const out = "root/new-token"
@@ -146,19 +160,24 @@ func (v *victim) testRotate(t *testing.T, contained bool) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	token := strings.TrimSpace(string(text))
+	token = strings.TrimSpace(string(text))
 	if len(token) < 43 || strings.ContainsAny(token, " \n") {
 		t.Fatalf("%d bytes are no token", len(token))
 	}
 	v.secrets = append(v.secrets, token)
-	if fi, err := os.Stat(filepath.Join(v.root, out)); err != nil || fi.Mode() != 0o600 {
-		t.Errorf("the new token's file is %v, %v", fi.Mode(), err)
+	if got := describe(t, filepath.Join(v.root, out)); !strings.HasPrefix(got, "-rw------- 0 0 ") {
+		t.Errorf("the new token's file is %.16q", got)
 	}
 	v.checkConfig(t, token)
 	v.tool(t, 0, v.inSession("openclaw-ir", "rotate", "verify", "--json"))
-	v.tool(t, -1, v.inSession("openclaw-ir", "rotate", "list", "--json"))
-	if contained {
-		v.tool(t, 0, v.inSession("openclaw-ir", "contain", "undo", "--start", "--yes", "--json"))
+	v.tool(t, 3, v.inSession("openclaw-ir", "rotate", "list", "--json"))
+	return token
+}
+
+// checkToken asks the running gateway what it thinks of its old token and of its new one.
+func (v *victim) checkToken(t *testing.T, token string) {
+	if token == gatewayToken {
+		t.Skip("nothing was rotated")
 	}
 	v.g.waitUp(t)
 	got := map[string]string{}
@@ -167,7 +186,7 @@ func (v *victim) testRotate(t *testing.T, contained bool) {
 	}
 	want := map[string]string{"old": "refused refused", "new": "accepted accepted"}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("the real gateway thinks otherwise of the tokens (-want +got):\n%s", diff)
+		t.Errorf("the gateway (-want +got):\n%s", diff)
 	}
 }
 
@@ -293,9 +312,9 @@ func (v *victim) tool(t *testing.T, code int, cmd *exec.Cmd) (rows []row) {
 			rows = append(rows, r)
 		}
 	}
-	t.Logf("%s: exit %d after %v", commandLine(cmd), got, time.Since(start).Round(time.Millisecond))
+	t.Logf("%s: exit %d after %v%s", commandLine(cmd), got, time.Since(start).Round(time.Millisecond), notOK(rows))
 	if got != code && (code != -1 || got != 0 && got != 3) {
-		t.Errorf("%s: exit %d (%v), want %d%s\n%s", commandLine(cmd), got, err, code, notOK(rows), tail([]byte(text)))
+		t.Errorf("%s: exit %d (%v), want %d\n%s", commandLine(cmd), got, err, code, tail(stderr.Bytes()))
 	}
 	return rows
 }
@@ -306,6 +325,7 @@ func commandLine(cmd *exec.Cmd) string {
 	return strings.Join(cmd.Args[max(i, 0):], " ")
 }
 
+// notOK lists what is not as it should be.
 func notOK(rows []row) string {
 	var b strings.Builder
 	for _, r := range rows {
@@ -471,6 +491,18 @@ func (v *victim) reaches(from string, port int) bool {
 	return err == nil
 }
 
+// connects says whether the host itself reaches an address.
+func (v *victim) connects(t *testing.T, addr string, port int) bool {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	conn, err := v.dial(ctx, "tcp", net.JoinHostPort(addr, strconv.Itoa(port)))
+	if err == nil {
+		conn.Close()
+	}
+	return err == nil
+}
+
 // checkFrozen looks at how fast the tool says that the agent was frozen, and whether the agent wrote anything after that.
 func (v *victim) checkFrozen(t *testing.T, rows []row) {
 	t.Helper()
@@ -496,7 +528,7 @@ func (v *victim) checkFrozen(t *testing.T, rows []row) {
 		if name == requestsFile || len(lines) == 0 {
 			continue
 		}
-		seconds, err := strconv.ParseFloat(lines[len(lines)-1], 64)
+		seconds, err := strconv.ParseFloat(strings.TrimSpace(lines[len(lines)-1]), 64)
 		if last := time.UnixMicro(int64(seconds * 1e6)); err != nil || last.After(frozen[0]) {
 			t.Errorf("%s was written at %v, after the freeze was noted at %v (%v)", name, last, frozen[0], err)
 		}
@@ -546,14 +578,14 @@ func (v *victim) counters() map[string]int {
 // lines returns what the agent wrote so far to a file in its user's home.
 func (v *victim) lines(name string) []string {
 	text, _ := os.ReadFile(filepath.Join(v.root, "home", hostUser, name))
-	return strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")[min(len(text), 1)-1+min(1, 1-min(len(text), 1)):]
+	return slices.Collect(strings.Lines(string(text)))
 }
 
 // waitActing waits until the agent acts, and what it detached too.
 func (v *victim) waitActing(t *testing.T) {
 	t.Helper()
 	was := v.counters()
-	waitFor(t, 2*time.Minute, "the agent to act", func() bool {
+	waitFor(t, time.Minute, "the agent to act", func() bool {
 		now := v.counters()
 		return now["turns"] >= was["turns"]+3 && now["detached"] >= was["detached"]+3
 	})
@@ -601,8 +633,7 @@ func (v *victim) checkClosed(t *testing.T) {
 	t.Helper()
 	v.checkIdle(t)
 	for _, addr := range []string{"127.0.0.1", "::1", hostV4, hostV6} {
-		if conn, err := v.dial(t.Context(), "tcp", net.JoinHostPort(addr, strconv.Itoa(servicePort))); err == nil {
-			conn.Close()
+		if v.connects(t, addr, servicePort) {
 			t.Errorf("port %d is open inside, on %s", servicePort, addr)
 		}
 	}
@@ -675,15 +706,15 @@ func (v *victim) snapshot(t *testing.T) map[string]string {
 			t.Fatal(err)
 		}
 	}
-	manager := []string{"systemctl", "--user", "show", "-pLoadState,UnitFileState,Restart,DropInPaths,FragmentPath,NeedDaemonReload", "openclaw-gateway.service"}
-	for _, cmd := range []*exec.Cmd{
-		v.command("ufw", "status", "verbose"),
-		v.command("nft", "-s", "list", "ruleset"),
-		v.command("sysctl", "-a", "--pattern", `^net\.ipv[46]\.(conf\.(all|default)|icmp|tcp_s|ip_f)`),
-		v.command("systemctl", "list-unit-files", "--no-legend", "--state=enabled,masked"),
-		v.asUser(manager...),
+	for what, cmd := range map[string]*exec.Cmd{
+		"ufw status": v.command("ufw", "status", "verbose"),
+		"nft rules":  v.command("nft", "-s", "list", "ruleset"),
+		"sysctl":     v.command("sysctl", "-a", "--pattern", `^net\.ipv[46]\.(conf\.(all|default)|icmp|tcp_s|ip_f)`),
+		"unit files": v.command("systemctl", "list-unit-files", "--no-legend", "--state=enabled,masked"),
+		"gateway": v.asUser("systemctl", "--user", "show",
+			"-pLoadState,UnitFileState,Restart,DropInPaths,FragmentPath,NeedDaemonReload", "openclaw-gateway.service"),
 	} {
-		seen[commandLine(cmd)] = string(run(t, cmd))
+		seen[what] = string(run(t, cmd))
 	}
 	return seen
 }
@@ -691,28 +722,54 @@ func (v *victim) snapshot(t *testing.T) map[string]string {
 // describe tells a file's mode, owner, group and content.
 func describe(t *testing.T, name string) string {
 	t.Helper()
-	out := strings.TrimSpace(string(run(t, exec.Command("stat", "-c", "%A %u %g", name))))
 	fi, err := os.Lstat(name)
 	if err != nil {
 		t.Fatal(err)
 	}
+	st := fi.Sys().(*syscall.Stat_t)
+	content := ""
 	switch {
 	case fi.Mode()&fs.ModeSymlink != 0:
-		to, _ := os.Readlink(name)
-		return out + " " + to
+		content, err = os.Readlink(name)
 	case fi.Mode().IsRegular():
-		text, err := os.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return out + " " + string(text)
+		var text []byte
+		text, err = os.ReadFile(name)
+		content = string(text)
 	}
-	return out
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("%v %d %d %s", fi.Mode(), st.Uid, st.Gid, content)
 }
 
+// checkSame compares a snapshot with the host as it is now.
 func (v *victim) checkSame(t *testing.T, before map[string]string) {
 	t.Helper()
-	if diff := cmp.Diff(before, v.snapshot(t)); diff != "" {
-		t.Errorf("not as it was before (-before +now):\n%s", diff)
+	now := v.snapshot(t)
+	for what := range now {
+		if _, ok := before[what]; !ok {
+			before[what] = ""
+		}
 	}
+	for what, was := range before {
+		if was != now[what] {
+			t.Errorf("%s is not as it was before:\n%s", what, lineDiff(was, now[what]))
+		}
+	}
+}
+
+// lineDiff lists the lines that only one of two texts has.
+func lineDiff(was, now string) string {
+	var b strings.Builder
+	list := func(sign, text, other string) {
+		has := strings.Split(other, "\n")
+		for line := range strings.SplitSeq(text, "\n") {
+			if !slices.Contains(has, line) && b.Len() < 2000 {
+				fmt.Fprintf(&b, "%s %s\n", sign, line)
+			}
+		}
+	}
+	list("-", was, now)
+	list("+", now, was)
+	return b.String()
 }

@@ -79,7 +79,7 @@ func run(ctx context.Context, args []string, e env) int {
 func newApp(e env) *cli.App {
 	app := &cli.App{
 		Name:                   "openclaw-ir",
-		Usage:                  "incident response for OpenClaw: stop the agent, seal the evidence, tell what it executed and wrote",
+		Usage:                  "incident response for OpenClaw: stop the agent, replace its secrets, seal the evidence, tell what it executed and wrote",
 		Version:                version(),
 		Description:            exitText,
 		HideHelpCommand:        true,
@@ -90,7 +90,7 @@ func newApp(e env) *cli.App {
 		ErrWriter:              io.Discard,
 		ExitErrHandler:         func(*cli.Context, error) {}, // cli would exit by itself on any error that has an ExitCode method
 		OnUsageError:           onUsageError,
-		Commands:               []*cli.Command{containCommand(e), collectCommand(e), analyzeCommand(e)},
+		Commands:               []*cli.Command{containCommand(e), rotateCommand(e), collectCommand(e), analyzeCommand(e)},
 		Action: func(c *cli.Context) error {
 			if name := c.Args().First(); name != "" {
 				return usageError("openclaw-ir --help", "no such command: %q%s", name, suggestion(c.App.Commands, name))
@@ -102,6 +102,7 @@ func newApp(e env) *cli.App {
 }
 
 func suggestion(commands []*cli.Command, name string) string {
+	commands = slices.DeleteFunc(slices.Clone(commands), func(c *cli.Command) bool { return c.Hidden })
 	if s := cli.SuggestCommand(commands, name); s != "" {
 		return "; d" + strings.TrimPrefix(s, "D") // Did you mean "collect"?
 	}

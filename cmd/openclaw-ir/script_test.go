@@ -1,9 +1,13 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -18,6 +22,7 @@ func TestMain(m *testing.M) {
 }
 
 // TestScripts runs the command lines of testdata/script: what a user types, and what must come back.
+// "exits 0,3 COMMAND…" is exec that wants one of these exit codes, and
 // "state VERSION" unpacks a real OpenClaw state as a host's root into $WORK/host.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -37,8 +42,26 @@ func TestScripts(t *testing.T) {
 				ts.Check(os.Rename(root, ts.MkAbs("host")))
 			},
 			"nosecret": noSecret(statetest.Secrets(t)),
+			"exits":    exits,
 		},
 	})
+}
+
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODES command…")
+	}
+	code := 0
+	if err := ts.Exec(args[1], args[2:]...); err != nil {
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) {
+			ts.Fatalf("%v", err)
+		}
+		code = exit.ExitCode()
+	}
+	if !slices.Contains(strings.Split(args[0], ","), strconv.Itoa(code)) {
+		ts.Fatalf("exit code %d, want %s; stderr: %s", code, args[0], ts.ReadFile("stderr"))
+	}
 }
 
 // noSecret fails if a file named, or the output of the last command, holds a secret planted in the states.

@@ -81,6 +81,19 @@ func (c *Console) NewPassphrase(ctx context.Context, what string) (string, error
 	return pass, nil
 }
 
+// Tell shows lines on the terminal and nowhere else, for what must not end in a log. The caller escapes what comes
+// from outside. Without lines it only looks whether there is a terminal: the error wraps [ErrNoTerminal] if not.
+func (c *Console) Tell(ctx context.Context, lines ...string) error {
+	return c.ask(ctx, func(t *terminal) error {
+		for _, line := range lines {
+			if err := t.tell(line); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
 // terminal is the terminal while a question is on it.
 type terminal struct {
 	*term.Terminal

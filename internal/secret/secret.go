@@ -50,6 +50,7 @@ type Set struct {
 	mu    sync.Mutex
 	known map[string]*Known // by value
 	index *index            // of known; nil when it must be built again
+	masks map[string]string // of known: see masksOfKnown; nil likewise
 }
 
 // Known is what may be said about a known secret.
@@ -78,7 +79,7 @@ func (s *Set) Add(value, origin string) bool {
 	if k == nil {
 		k = &Known{Fingerprint: s.print.Fingerprint(value)}
 		s.known[strings.Clone(value)] = k
-		s.index = nil
+		s.index, s.masks = nil, nil
 	}
 	if !slices.Contains(k.Origins, origin) {
 		k.Origins = append(k.Origins, origin)
@@ -130,6 +131,21 @@ func (s *Set) Redact(text string) string {
 // secrets that are not known do not count.
 func (s *Set) Contains(text string) bool {
 	return len(s.findKnown(text)) > 0
+}
+
+// Found returns the fingerprints of the known values that are in text, in any form that [Set.Redact] finds, in
+// order and each once.
+func (s *Set) Found(text string) []string {
+	spans := s.findKnown(text)
+	if len(spans) == 0 {
+		return nil
+	}
+	prints := make([]string, len(spans))
+	for i, sp := range spans {
+		prints[i] = sp.fingerprint
+	}
+	slices.Sort(prints)
+	return slices.Compact(prints)
 }
 
 // span is a secret's place in a text. The fingerprint is that of a known value; otherwise it is empty, and

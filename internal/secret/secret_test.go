@@ -376,3 +376,45 @@ func BenchmarkRedact(b *testing.B) {
 		})
 	}
 }
+
+func TestFound(t *testing.T) {
+	f := NewFingerprinter([]byte("a salt for tests"))
+	s := NewSet(f)
+	s.Add("first-secret-01", "one")
+	s.Add("second-secret-02", "two")
+	text := "a first-secret-01, " + base64.StdEncoding.EncodeToString([]byte("xsecond-secret-02")) + " and first-secret-01"
+	want := []string{f.Fingerprint("first-secret-01"), f.Fingerprint("second-secret-02")}
+	slices.Sort(want)
+	if got := s.Found(text); !slices.Equal(got, want) {
+		t.Errorf("Found = %q, want %q", got, want)
+	}
+	if got := s.Found("sk-not-known-000000000000001"); got != nil {
+		t.Errorf("Found %q of a value that is not known", got)
+	}
+}
+
+func TestMasked(t *testing.T) {
+	s := NewSet(printer)
+	for _, value := range []string{"sk-ant-abcdefghijklmn0001", "xoxb-1-twinned-00000009999", "xoxb-1-another-00000009999", "short-0001"} {
+		s.Add(value, "")
+	}
+	key := printer.Fingerprint("sk-ant-abcdefghijklmn0001")
+	for text, want := range map[string][]string{
+		`Bearer sk-ant…0001'`:                  {key},
+		`{"x":"sk-ant\u20260001 sk-ant…0001"}`: {key},
+		"sk-ant…0002":                          nil,
+		"xoxb-1…9999":                          nil, // fits two
+		"short-…0001":                          nil, // never shown in part
+		"…0001":                                nil,
+		"sk-ant…":                              nil,
+		"sk-ant…00":                            nil,
+	} {
+		if got := s.Masked(text); !slices.Equal(got, want) {
+			t.Errorf("Masked(%q) = %q, want %q", text, got, want)
+		}
+	}
+	s.Add("ghp_0123456789abcdefghij", "")
+	if got := s.Masked("ghp_01…ghij"); len(got) != 1 {
+		t.Errorf("Masked finds %q of a value that was added later", got)
+	}
+}

@@ -48,6 +48,17 @@ func FromEnv(data []byte) iter.Seq2[[]string, string] {
 	}
 }
 
+// FromText yields every secret that a text shows by its format or by the name it is given to, as [Set.Redact] finds them,
+// without a path: for what should be one of the other two and is damaged.
+func FromText(text string) iter.Seq2[[]string, string] {
+	return func(yield func([]string, string) bool) {
+		w := walker{yield: yield}
+		for _, sp := range merge(findFormats(text)) {
+			w.found(nil, text[sp.start:sp.end])
+		}
+	}
+}
+
 // unquote takes off the quotes around an environment file's value.
 func unquote(value string) string {
 	if len(value) < 2 || !quotes[value[0]] {

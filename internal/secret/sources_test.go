@@ -158,3 +158,16 @@ func TestNames(t *testing.T) {
 		}
 	}
 }
+
+func TestFromText(t *testing.T) {
+	var got []string
+	for path, value := range FromText(`{"hooks":{"token":"fake-hooks-token-0002", "n": 1, "mode":"token", sk-ant-fakefakefakefake01`) {
+		if path != nil {
+			t.Errorf("path %q", path)
+		}
+		got = append(got, value)
+	}
+	if want := []string{"fake-hooks-token-0002", "sk-ant-fakefakefakefake01"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}

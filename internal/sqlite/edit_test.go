@@ -149,7 +149,7 @@ func TestEditRefuses(t *testing.T) {
 			schema:  "CREATE TABLE t(a, b); CREATE INDEX i ON t(a) WHERE length(b) > 1;",
 			message: `index "i" of table "t" computes`,
 		},
-		"view":          {schema: "CREATE TABLE u(a, b); CREATE VIEW t AS SELECT * FROM u;", message: "cannot modify t"},
+		"view": {schema: "CREATE TABLE u(a, b); CREATE VIEW t AS SELECT * FROM u;", message: "cannot modify t"},
 		"absent": {schema: twoRows, message: "no such file", prepare: func(t *testing.T, path string) string {
 			return path + "x"
 		}},

@@ -2,7 +2,6 @@ package stores
 
 import (
 	"context"
-	"encoding/json"
 	"maps"
 	"os"
 	"path"
@@ -12,11 +11,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/ncruces/go-sqlite3"
-	"pgregory.net/rapid"
 
 	"github.com/clawbook/openclaw-ir/internal/host"
-	"github.com/clawbook/openclaw-ir/internal/json5"
 	"github.com/clawbook/openclaw-ir/internal/openclaw"
 	"github.com/clawbook/openclaw-ir/internal/statetest"
 )
@@ -100,13 +96,13 @@ func staying(n map[string]int) map[string]int {
 func TestDefuse(t *testing.T) {
 	t.Parallel()
 	for version, want := range map[string]map[string]int{
-		"2026.1.30":        {},
-		"2026.2.12":        {},
-		"2026.3.31":        {},
-		"2026.7.1":         {},
-		"2026.7.1-live":    {},
-		"2026.9.6/stopped": {},
-		"2026.9.6/running": {},
+		"2026.1.30":        {"automation": 2, "channel*": 2, "heartbeat*": 1},
+		"2026.2.12":        {"automation": 3, "channel*": 2, "heartbeat*": 1},
+		"2026.3.31":        {"automation": 3, "channel*": 2, "heartbeat*": 1},
+		"2026.7.1":         {"automation": 2, "delivery": 1, "channel*": 2, "heartbeat*": 1, "hook*": 1},
+		"2026.7.1-live":    {"automation": 2, "delivery": 1, "channel*": 2, "heartbeat*": 1, "hook*": 1},
+		"2026.9.6/stopped": {"turn": 1, "message": 1, "automation": 2, "automation*": 3, "channel*": 1, "heartbeat*": 2, "hook*": 1},
+		"2026.9.6/running": {"turn": 1, "message": 1, "automation": 2, "automation*": 3, "channel*": 1, "heartbeat*": 2, "hook*": 1},
 	} {
 		t.Run(version, func(t *testing.T) {
 			t.Parallel()
@@ -169,10 +165,3 @@ func (m machine) keptOwners(t *testing.T) {
 		t.Error(err)
 	}
 }
-
-var (
-	_ = json.Valid
-	_ = rapid.Check
-	_ = json5.Parse
-	_ = sqlite3.Open
-)

@@ -1,7 +1,8 @@
 // A scripted model that speaks OpenAI's chat completions on loopback. A user message holding [[name]] starts the
 // script of that name: each request answers with the next step, counted by the assistant messages since. A step
 // {hold: true} makes the file RELEASE.held and is answered once the file RELEASE exists, so a turn can be kept open
-// for as long as a test needs.
+// for as long as a test needs. A last step {repeat: true} is answered for ever, with {n} in its commands counted up.
+// The file RELEASE.requests gets a line for each request.
 //
 //   node model.mjs PORT SCRIPTS.json RELEASE
 import fs from "node:fs";
@@ -20,7 +21,9 @@ function nextStep(messages) {
     const tags = [...text(messages[i].content).matchAll(/\[\[(\w+)\]\]/g)];
     if (tags.length === 0) continue;
     const done = messages.slice(i + 1).filter((m) => m.role === "assistant").length;
-    return scripts[tags.at(-1)[1]]?.[done] ?? { text: "Nothing more to do." };
+    const script = scripts[tags.at(-1)[1]] ?? [];
+    const step = script[done] ?? (script.at(-1)?.repeat ? script.at(-1) : { text: "Nothing more to do." });
+    return step.repeat ? JSON.parse(JSON.stringify(step).replaceAll("{n}", done)) : step;
   }
   return { text: "No script for this turn." };
 }
@@ -67,6 +70,7 @@ http
     }
     const { messages = [], tools = [], stream } = JSON.parse(body);
     const id = ++requests;
+    fs.appendFileSync(`${release}.requests`, `${new Date().toISOString()} ${tools.length}\n`);
     const step = tools.length ? nextStep(messages) : { text: "A summary." };
     if (step.hold) await released();
     send(res, stream, id, answer(step, id));
