@@ -2,15 +2,12 @@ package contain
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/clawbook/openclaw-ir/internal/casefile"
@@ -126,7 +123,7 @@ func (c *Containment) make(f File, text []byte) error {
 		}
 	}
 	f.Before = before
-	f.After = host.FileState{Exists: true, Size: int64(len(text)), SHA256: sum256(text)}
+	f.After = host.FileState{Exists: true, Size: int64(len(text)), SHA256: digest(string(text))}
 	if i < 0 {
 		i = len(c.Journal.Files)
 		c.Journal.Files = append(c.Journal.Files, f)
@@ -145,11 +142,6 @@ func (c *Containment) make(f File, text []byte) error {
 	}
 	c.Journal.Files[i].After = after
 	return c.save()
-}
-
-func sum256(text []byte) string {
-	sum := sha256.Sum256(text)
-	return hex.EncodeToString(sum[:])
 }
 
 // unlink takes a link away, after noting where it led.
@@ -204,8 +196,6 @@ func ancestors(all []host.Process) map[int]bool {
 	}
 	return up
 }
-
-func joined(gaps []string) string { return strings.Join(gaps, "; ") }
 
 // Close closes the host's firewall as the plan says.
 func (c *Containment) Close(ctx context.Context, p *Plan) Check {

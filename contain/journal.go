@@ -51,7 +51,7 @@ type Journal struct {
 	Firewall   *Firewall   `json:"firewall,omitempty"`
 	DeadMan    *DeadMan    `json:"dead_man,omitempty"`
 	Ports      []int       `json:"ports,omitempty"` // of the gateways
-	Kept       string      `json:"kept,omitempty"` // the bundle that holds what stopping lost
+	Kept       string      `json:"kept,omitempty"`  // the bundle that holds what stopping lost
 }
 
 // A File is a file that was made or edited. What stood in the places that were edited is kept, and nothing else of it:

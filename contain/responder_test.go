@@ -3,10 +3,10 @@ package contain
 import (
 	"fmt"
 	"net/netip"
-	"slices"
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 

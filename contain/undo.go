@@ -110,7 +110,7 @@ func (c *Containment) revert(f *File, force bool) error {
 	if err != nil {
 		return fmt.Errorf("taking back the edits to %q: %w", f.Path, err)
 	}
-	if !changed && sum256(old) != f.Before.SHA256 {
+	if !changed && digest(string(old)) != f.Before.SHA256 {
 		return fmt.Errorf("taking back the edits to %q does not give what was there", f.Path)
 	}
 	_, err = host.Rewrite(f.Owner, f.Path, old, now, 0o600)
