@@ -95,7 +95,7 @@ func (c *Containment) note(action, object, result, note string) error {
 
 // done notes what became of an action and turns it into a check.
 func (c *Containment) done(action, object string, err error, hint string) Check {
-	check := Check{What: object, OK: err == nil, Detail: action}
+	check := Check{What: object, OK: err == nil, Detail: Past(action)}
 	result, note := "done", ""
 	if err != nil {
 		result, note = "failed", err.Error()
@@ -105,6 +105,21 @@ func (c *Containment) done(action, object string, err error, hint string) Check 
 		check.OK, check.Detail = false, check.Detail+"; and the custody log could not be written: "+logErr.Error()
 	}
 	return check
+}
+
+// past are the verbs of what is done, when it is done.
+var past = map[string]string{
+	"disable": "disabled", "reload": "reloaded", "kill": "killed", "watch": "nothing came back", "stop": "stopped", "hold": "held", "close": "closed",
+	"lock": "closed", "arm": "armed", "restore": "restored", "let go": "goes on", "thaw": "thawed", "undo": "undone", "start": "started",
+	"defuse": "done", "replace": "replaced", "remove": "removed", "scrub": "scrubbed", "purge": "purged", "tell": "handed over",
+}
+
+// Past says an action as it is said when it is done: the log has the action, people read what became of it.
+func Past(action string) string {
+	if done, ok := past[action]; ok {
+		return done
+	}
+	return action
 }
 
 // make makes or edits a file of the plan, after noting what it was.

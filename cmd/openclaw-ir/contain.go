@@ -91,6 +91,7 @@ type containing struct {
 	installs []*openclaw.Installation
 	gaps     []openclaw.Gap
 	plan     *contain.Plan
+	way      string // how the person who runs this came in
 	lines    *console.Lines[step]
 	failed   int // checks that are not as they should be
 }
@@ -189,6 +190,11 @@ func (x *containing) look() error {
 		ways, others := contain.OwnWays(ways)
 		for _, w := range others {
 			x.console.Warningf("another %s is open from %s: new ones from there are not let in; --allow-from keeps it", w.By, w.From)
+		}
+		for _, w := range ways {
+			if w.Peer.IsValid() && x.way == "" {
+				x.way = fmt.Sprintf(" (you are on SSH from %s, port %d: kept open)", w.From.Addr(), w.Port)
+			}
 		}
 		options.Firewall = &contain.FirewallOptions{Responder: ways, Egress: x.c.Bool("egress")}
 	}
@@ -325,11 +331,29 @@ func (x *containing) sayFrozen(took time.Duration) {
 		return
 	}
 	f := x.frozen
-	detail := fmt.Sprintf("%s, %d ms; nothing is lost, \"no\" below thaws them", plural(len(f.Processes), "process"), took.Milliseconds())
+	detail := fmt.Sprintf("%s, %d ms; nothing is lost, \"no\" below thaws them", whatFroze(f), took.Milliseconds())
 	if len(f.Processes) == 0 {
 		detail = "nothing of OpenClaw runs"
 	}
 	x.write(step{"frozen", "frozen", contain.Check{What: detail, OK: len(f.Gaps) == 0, Detail: strings.Join(f.Gaps, "; "), Hint: rootHint(x.uid)}})
+}
+
+// whatFroze says "the gateway and 7 processes".
+func whatFroze(f *contain.Frozen) string {
+	gateways := 0
+	for _, r := range f.Processes {
+		if r.Role == host.RoleGateway {
+			gateways++
+		}
+	}
+	rest := plural(len(f.Processes)-gateways, "process")
+	switch {
+	case gateways == 0:
+		return rest
+	case gateways == 1:
+		return "the gateway and " + rest
+	}
+	return plural(gateways, "gateway") + " and " + rest
 }
 
 func (x *containing) sayPlan() {
@@ -342,7 +366,7 @@ func (x *containing) sayPlan() {
 	}
 	info := host.Describe(x.c.Context, x.machine.Root, x.machine.Run)
 	if !x.c.Bool("json") {
-		fmt.Fprintf(x.console.Out(), "plan for host %s: %s\n", console.Escape(string(info.Hostname)), console.Escape(strings.TrimPrefix(who, ", ")))
+		fmt.Fprintf(x.console.Out(), "plan for host %s: %s%s\n", console.Escape(string(info.Hostname)), console.Escape(strings.TrimPrefix(who, ", ")), x.way)
 	}
 	n := 0
 	part := func(name, detail string) {

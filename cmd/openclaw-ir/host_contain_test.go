@@ -120,7 +120,7 @@ func testContain(t *testing.T, tool string, r release, inst installed) {
 	})
 	token := gatewayToken
 	if r == newest { // while it is contained; of the other release, while its gateway runs again
-		t.Run("rotate", func(t *testing.T) { token = v.rotate(t) })
+		t.Run("rotate", func(t *testing.T) { token = v.rotate(t, r == newest) })
 	}
 	t.Run("undo", func(t *testing.T) {
 		v.tool(t, 0, v.inSession("openclaw-ir", "contain", "undo", "--yes", "--json"))
@@ -142,44 +142,107 @@ func testContain(t *testing.T, tool string, r release, inst installed) {
 		}
 	})
 	if r != newest {
-		t.Run("rotate", func(t *testing.T) { token = v.rotate(t) })
+		t.Run("rotate", func(t *testing.T) { token = v.rotate(t, r == newest) })
 	}
 	t.Run("token", func(t *testing.T) { v.checkToken(t, token) })
 	t.Run("secrets", func(t *testing.T) { v.checkSecrets(t) })
 }
 
-// rotate replaces what can be replaced on the host, and returns the gateway's new token.
-func (v *victim) rotate(t *testing.T) (token string) {
-	if err := v.command("openclaw-ir", "rotate", "--help").Run(); err != nil {
-		t.Skip("there is no rotate yet")
-	}
+// rotate replaces what can be replaced on the host, and returns the gateway's new token. While a gateway runs its devices stay.
+func (v *victim) rotate(t *testing.T, contained bool) (token string) {
+	const out = "root/new-tokens"
 	v.tool(t, -1, v.inSession("openclaw-ir", "collect", "-R", recipientsFile, "--json"))
-	const out = "root/new-token"
-	v.tool(t, -1, v.inSession("openclaw-ir", "rotate", "--yes", "--out", "/"+out, "--json"))
-	text, err := os.ReadFile(filepath.Join(v.root, out))
-	if err != nil {
-		t.Fatal(err)
+	args := []string{"openclaw-ir", "rotate", "--yes", "--out", "/" + out, "--json"}
+	if contained {
+		args = append(args, "--scrub")
 	}
-	token = strings.TrimSpace(string(text))
-	if len(token) < 43 || strings.ContainsAny(token, " \n") {
-		t.Fatalf("%d bytes are no token", len(token))
+	rows := v.tool(t, 3, v.inSession(args...)) // the model's keys are open
+	for _, r := range rows {
+		if r.Record == "step" && !r.OK && (contained || r.Step != "remove") {
+			t.Errorf("%s: %s: %s", r.Step, r.What, r.Detail)
+		}
 	}
-	v.secrets = append(v.secrets, token)
-	if got := describe(t, filepath.Join(v.root, out)); !strings.HasPrefix(got, "-rw------- 0 0 ") {
-		t.Errorf("the new token's file is %.16q", got)
+	values := v.newValues(t, filepath.Join(v.root, out))
+	token = values["gateway.auth.token"]
+	for name, value := range values {
+		v.secrets = append(v.secrets, value)
+		if len(value) != 44 { // 32 bytes in base64
+			t.Errorf("the new %s has %d letters", name, len(value))
+		}
 	}
-	v.checkConfig(t, token)
+	if len(values) != 2 || token == "" {
+		t.Fatalf("%d new values", len(values))
+	}
+	v.checkConfig(t, values)
+	if contained {
+		v.checkGone(t)
+	}
 	v.tool(t, 0, v.inSession("openclaw-ir", "rotate", "verify", "--json"))
-	v.tool(t, 3, v.inSession("openclaw-ir", "rotate", "list", "--json"))
+	v.checkList(t)
 	return token
+}
+
+// newValues reads the file that rotate leaves, a line "NAME of PLACE: VALUE" each.
+func (v *victim) newValues(t *testing.T, name string) map[string]string {
+	t.Helper()
+	text := describe(t, name)
+	content, ok := strings.CutPrefix(text, "-rw------- 0 0 ")
+	if !ok {
+		t.Errorf("the file of new values is %.16q", text)
+	}
+	values := map[string]string{}
+	for line := range strings.Lines(content) {
+		what, value, _ := strings.Cut(strings.TrimSpace(line), ": ")
+		what, _, _ = strings.Cut(what, " ")
+		values[what] = value
+	}
+	return values
+}
+
+// checkGone looks for the old values in all of the installation's files.
+func (v *victim) checkGone(t *testing.T) {
+	t.Helper()
+	err := filepath.WalkDir(filepath.Join(v.root, "home", hostUser, ".openclaw"), func(name string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		text, err := os.ReadFile(name)
+		for _, old := range []string{gatewayToken, hooksToken} {
+			if bytes.Contains(text, []byte(old)) {
+				t.Errorf("%q holds an old token", strings.TrimPrefix(name, v.root))
+			}
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// checkList looks for the keys that only a person can replace on the list, and takes one off it.
+func (v *victim) checkList(t *testing.T) {
+	t.Helper()
+	item := func(kind string) string {
+		rows := v.tool(t, 3, v.inSession("openclaw-ir", "rotate", "list", "--json"))
+		i := slices.IndexFunc(rows, func(r row) bool { return r.Record == "item" && r.Kind == kind })
+		if i < 0 {
+			return ""
+		}
+		return rows[i].ID
+	}
+	first := item("model key")
+	if first == "" {
+		t.Error("the model's key is not on the list")
+		return
+	}
+	v.tool(t, -1, v.inSession("openclaw-ir", "rotate", "done", first, "--json"))
+	if again := item("model key"); again == first {
+		t.Errorf("%q is still on the list", first)
+	}
 }
 
 // checkToken asks the running gateway what it thinks of its old token and of its new one.
 func (v *victim) checkToken(t *testing.T, token string) {
-	if token == gatewayToken {
-		t.Skip("nothing was rotated")
-	}
-	v.g.waitUp(t)
 	got := map[string]string{}
 	for name, value := range map[string]string{"old": gatewayToken, "new": token} {
 		got[name] = v.askHTTP(t, value) + " " + v.askWebSocket(t, value)
@@ -190,19 +253,23 @@ func (v *victim) checkToken(t *testing.T, token string) {
 	}
 }
 
-// checkConfig looks whether the configuration holds the new token, and is otherwise as its owner wrote it.
-func (v *victim) checkConfig(t *testing.T, token string) {
+// checkConfig looks whether the configuration holds the new values, and is otherwise as its owner wrote it.
+func (v *victim) checkConfig(t *testing.T, values map[string]string) {
 	t.Helper()
 	name := filepath.Join(v.root, userConfig)
 	text, err := os.ReadFile(name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if bytes.Contains(text, []byte(gatewayToken)) {
-		t.Error("the configuration holds the old token")
+	for _, old := range []string{gatewayToken, hooksToken} {
+		if bytes.Contains(text, []byte(old)) {
+			t.Error("the configuration holds an old token")
+		}
 	}
-	if !bytes.Contains(text, []byte(token)) {
-		t.Error("the configuration does not hold the new token")
+	for name, value := range values {
+		if !bytes.Contains(text, []byte(`"`+value+`"`)) {
+			t.Errorf("the configuration does not hold the new %s", name)
+		}
 	}
 	if n := bytes.Count(text, []byte(configComment)); n != 2 {
 		t.Errorf("%d of 2 comments are left in the configuration", n)
@@ -287,10 +354,11 @@ func newVictim(h *host) *victim {
 	return &victim{host: h, secrets: []string{gatewayToken, modelKey, hooksToken, dotenvKey}}
 }
 
-// A row is what contain says in one line of JSON.
+// A row is what contain and rotate say in one line of JSON.
 type row struct {
 	Record, Step, What, Detail, Hint string
 	OK                               bool
+	ID, Kind                         string // of rotate's items
 }
 
 // tool runs the tool, which must end with an exit code, or with 0 or 3 if that is -1. It returns what it said.
@@ -313,8 +381,11 @@ func (v *victim) tool(t *testing.T, code int, cmd *exec.Cmd) (rows []row) {
 		}
 	}
 	t.Logf("%s: exit %d after %v%s", commandLine(cmd), got, time.Since(start).Round(time.Millisecond), notOK(rows))
-	if got != code && (code != -1 || got != 0 && got != 3) {
+	switch {
+	case got != code && (code != -1 || got != 0 && got != 3):
 		t.Errorf("%s: exit %d (%v), want %d\n%s", commandLine(cmd), got, err, code, tail(stderr.Bytes()))
+	case got != 0:
+		t.Logf("%s", tail(stderr.Bytes()))
 	}
 	return rows
 }
@@ -716,7 +787,24 @@ func (v *victim) snapshot(t *testing.T) map[string]string {
 	} {
 		seen[what] = string(run(t, cmd))
 	}
+	seen["nft rules"] = sortedChains(seen["nft rules"])
 	return seen
+}
+
+// sortedChains puts the chains of each table of "nft list ruleset" in order: it lists them in that in which they were made.
+func sortedChains(rules string) string {
+	tables := strings.SplitAfter(rules, "\n}\n")
+	for i, table := range tables {
+		head, body, _ := strings.Cut(strings.TrimSuffix(table, "}\n"), "\n")
+		chains := strings.Split(body, "\n\t}\n")
+		for j := range chains {
+			chains[j] = strings.TrimLeft(chains[j], "\n")
+		}
+		slices.Sort(chains)
+		tables[i] = head + "\n" + strings.Join(chains, "\n\t}\n")
+	}
+	slices.Sort(tables)
+	return strings.Join(tables, "\n}\n")
 }
 
 // describe tells a file's mode, owner, group and content.

@@ -352,7 +352,7 @@ func (x *rotation) evict(ctx context.Context, h *held) {
 	for _, do := range steps {
 		rows, err := do(ctx, h.owner, h.Installation)
 		for _, r := range rows {
-			x.say("remove", x.done("remove", fmt.Sprintf("%s: %d %s", r.Where, r.Count, r.What), nil, ""))
+			x.say("remove", x.noted(fmt.Sprintf("%s: %d %s", r.Where, r.Count, r.What)))
 		}
 		if err != nil {
 			x.say("remove", x.done("remove", h.StateDir, err, ""))
@@ -385,7 +385,7 @@ func (x *rotation) scrub(ctx context.Context, h *held) {
 		if r.Error != "" {
 			err = errors.New(r.Error)
 		}
-		x.say("scrub", x.done("scrub "+string(r.Action), r.Path, err, ""))
+		x.say("scrub", x.done(string(r.Action), r.Path, err, ""))
 	}
 }
 
@@ -444,7 +444,8 @@ func probe(h *held) rotate.Probe {
 
 // done notes an action in the custody log and turns it into a check.
 func (x *rotation) done(action, object string, err error, digest string) contain.Check {
-	check := contain.Check{What: object, OK: err == nil, Detail: action}
+	verb, rest, _ := strings.Cut(action, " ")
+	check := contain.Check{What: object, OK: err == nil, Detail: strings.TrimSpace(rest + " " + contain.Past(verb))}
 	entry := casefile.Entry{Action: "rotate " + action, Object: object, Result: "done"}
 	if digest != "" {
 		entry.Digests = []casefile.Digest{{Name: path.Base(object), SHA256: digest}}
@@ -455,6 +456,15 @@ func (x *rotation) done(action, object string, err error, digest string) contain
 	}
 	if lerr := x.cs.Append(entry); lerr != nil {
 		check.OK, check.Detail = false, check.Detail+"; and the custody log could not be written: "+lerr.Error()
+	}
+	return check
+}
+
+// noted is done for an action that its object says already.
+func (x *rotation) noted(object string) contain.Check {
+	check := x.done("remove", object, nil, "")
+	if check.OK {
+		check.Detail = ""
 	}
 	return check
 }
