@@ -11,23 +11,22 @@ import (
 // A Lock is how a file of a configuration is closed.
 type Lock struct {
 	File
-	What  []string `json:"what"`            // one phrase a change
-	Notes []string `json:"notes,omitempty"` // what the configuration cannot close
+	What []string `json:"what"` // one phrase a change
 }
 
-// planLocks says how to close each installation's configuration. One that does not parse is a gap and stays as it is.
-func (m Machine) planLocks(installs []*openclaw.Installation) (locks []Lock, gaps []string) {
+// planLocks says how to close each installation's configuration, and what of it cannot be closed so. One that does not
+// parse is a gap and stays as it is.
+func (m Machine) planLocks(p *Plan, installs []*openclaw.Installation) {
 	for _, in := range installs {
-		found, err := m.planLock(in)
+		found, notes, err := m.planLock(in)
 		if err != nil {
-			gaps = append(gaps, "locking "+in.ConfigPath+": "+err.Error())
+			p.Gaps = append(p.Gaps, "locking "+in.ConfigPath+": "+err.Error())
 		}
-		locks = append(locks, found...)
+		p.Locks, p.Unlocked = append(p.Locks, found...), append(p.Unlocked, notes...)
 	}
-	return locks, gaps
 }
 
-func (m Machine) planLock(in *openclaw.Installation) (locks []Lock, err error) {
+func (m Machine) planLock(in *openclaw.Installation) (locks []Lock, notes []string, err error) {
 	texts, states, owners := map[string][]byte{}, map[string]host.FileState{}, map[string]host.Owner{}
 	files := []string{in.ConfigPath}
 	if in.Config != nil && len(in.Config.Files) > 0 {
@@ -39,23 +38,22 @@ func (m Machine) planLock(in *openclaw.Installation) (locks []Lock, err error) {
 			continue // a gateway that was never configured has nothing to close
 		}
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if texts[file], states[file], err = host.ReadFile(owner, file); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		owners[file] = owner
 	}
 	if len(texts) == 0 {
-		return nil, nil
+		return nil, nil, nil
 	}
 	changes, notes, err := LockConfig(in.ConfigPath, texts)
 	for _, ch := range changes {
 		f := File{Path: ch.File, Owner: owners[ch.File], Before: states[ch.File], Edits: ch.Patch, Why: "configuration, closed"}
-		locks = append(locks, Lock{f, ch.What, notes})
-		notes = nil
+		locks = append(locks, Lock{f, ch.What})
 	}
-	return locks, err
+	return locks, notes, err
 }
 
 // Lock closes the configurations as the plan says.
@@ -63,9 +61,9 @@ func (c *Containment) Lock(p *Plan) (checks []Check) {
 	for _, l := range p.Locks {
 		check := c.done("lock", l.Path, c.make(l.File, nil), "edit it by hand: gateway.bind, dmPolicy, tools.exec, cron, hooks")
 		checks = append(checks, check)
-		for _, note := range l.Notes {
-			checks = append(checks, Check{What: "stays open", Detail: note, Hint: "rotate and undo see to what a configuration cannot close"})
-		}
+	}
+	for _, note := range p.Unlocked {
+		checks = append(checks, Check{What: "stays open", Detail: note, Hint: "edit it by hand before a gateway starts again"})
 	}
 	return checks
 }

@@ -28,7 +28,8 @@ type Plan struct {
 	Cron       []File      `json:"crontabs"`           //
 	Firewall   *Firewall   `json:"firewall,omitempty"` // nil: left alone
 	Locks      []Lock      `json:"locks,omitempty"`
-	Ports      []int       `json:"ports"` // of the gateways
+	Unlocked   []string    `json:"unlocked,omitempty"` // what a configuration cannot close
+	Ports      []int       `json:"ports"`              // of the gateways
 	// Gaps says what could not be looked at, and so may be missing here.
 	Gaps []string `json:"gaps"`
 }
@@ -81,9 +82,7 @@ func (m Machine) Plan(ctx context.Context, f *Frozen, installs []*openclaw.Insta
 // planOptions adds the steps that were asked for.
 func (m Machine) planOptions(ctx context.Context, p *Plan, installs []*openclaw.Installation, o Options) (err error) {
 	if o.LockConfig {
-		var gaps []string
-		p.Locks, gaps = m.planLocks(installs)
-		p.Gaps = append(p.Gaps, gaps...)
+		m.planLocks(p, installs)
 	}
 	if o.Firewall == nil {
 		return nil

@@ -246,7 +246,7 @@ func (x *containing) contain() error {
 		}
 		x.say("close", con.Close(ctx, x.plan))
 	}
-	if len(x.plan.Locks) > 0 {
+	if x.c.Bool("lock-config") {
 		x.say("lock", con.Lock(x.plan)...)
 	}
 	bar := x.console.Progress(console.Items)
@@ -390,6 +390,9 @@ func (x *containing) sayPlan() {
 	}
 	for _, l := range x.plan.Locks {
 		part("lock", l.Path+": "+strings.Join(l.What, ", "))
+	}
+	for _, note := range x.plan.Unlocked {
+		x.console.Warningf("stays open: %s", note)
 	}
 	part("verify", "ports, processes, units, rules")
 	for _, gap := range x.plan.Gaps {
