@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/clawbook/openclaw-ir/internal/casefile"
@@ -20,10 +21,65 @@ type Containment struct {
 	Machine
 	Case    *casefile.Case
 	Journal *Journal
+
+	unlock func() // nil if others may change it
 }
 
-// Begin takes up the case's containment, or begins one, and notes what was frozen.
+// ErrBusy says that another run of ours works on the same containment.
+var ErrBusy = errors.New("another openclaw-ir works on this containment")
+
+const (
+	lockName = "contain.lock"
+	lockWait = 3 * time.Second
+)
+
+// hold takes the containment's lock.
+func hold(cs *casefile.Case) (unlock func(), err error) {
+	unlock, err = cs.Lock(lockName, lockWait)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		return nil, ErrBusy
+	}
+	return unlock, err
+}
+
+// Begin takes up the case's containment, or begins one, and notes what was frozen. No other run may work on it until Done.
 func Begin(ctx context.Context, m Machine, cs *casefile.Case, f *Frozen, tool string) (*Containment, error) {
+	unlock, err := hold(cs)
+	if err != nil {
+		return nil, err
+	}
+	c, err := begin(ctx, m, cs, f, tool)
+	if err != nil {
+		unlock()
+		return nil, err
+	}
+	c.unlock = unlock
+	return c, nil
+}
+
+// Take keeps other runs off an opened containment until Done, and reads its record again. The error wraps [ErrBusy].
+func (c *Containment) Take() (err error) {
+	if c.unlock, err = hold(c.Case); err != nil {
+		return err
+	}
+	j, err := LoadJournal(c.Case)
+	if err != nil {
+		c.Done()
+		return err
+	}
+	c.Journal = j
+	return nil
+}
+
+// Done lets other runs at the containment.
+func (c *Containment) Done() {
+	if c.unlock != nil {
+		c.unlock()
+		c.unlock = nil
+	}
+}
+
+func begin(ctx context.Context, m Machine, cs *casefile.Case, f *Frozen, tool string) (*Containment, error) {
 	c := &Containment{Machine: m, Case: cs}
 	j, err := LoadJournal(cs)
 	switch {

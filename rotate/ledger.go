@@ -6,10 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/clawbook/openclaw-ir/internal/casefile"
@@ -77,7 +75,7 @@ func (l *Ledger) Save(c *casefile.Case) error {
 // UpdateLedger reads the list, lets change change it and writes it, while no other process of ours does the same. If
 // change fails, nothing is written.
 func UpdateLedger(c *casefile.Case, change func(*Ledger) error) (*Ledger, error) {
-	unlock, err := lockLedger(c)
+	unlock, err := c.Lock(ledgerLock, lockWait)
 	if err != nil {
 		return nil, fmt.Errorf("locking the list of secrets: %w", err)
 	}
@@ -94,24 +92,6 @@ func UpdateLedger(c *casefile.Case, change func(*Ledger) error) (*Ledger, error)
 
 // lockWait is how long to wait for another of our processes, which needs milliseconds.
 const lockWait = 30 * time.Second
-
-// lockLedger takes the list's lock. It asks again and again rather than wait in the kernel for ever.
-func lockLedger(c *casefile.Case) (unlock func(), err error) {
-	f, err := c.Root().OpenFile(ledgerLock, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	for deadline := time.Now().Add(lockWait); ; time.Sleep(2 * time.Millisecond) {
-		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-		if err == nil {
-			return func() { f.Close() }, nil
-		}
-		if !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) || time.Now().After(deadline) {
-			f.Close()
-			return nil, err
-		}
-	}
-}
 
 // Merge brings the list up to date with all that is there now (see [Join]); gaps are what could not be looked at. What
 // is done stays done. An item stays when its secret is no longer there, for that does not revoke it. It becomes

@@ -138,8 +138,9 @@ func (x *containing) run(took time.Duration) error {
 		}
 		defer cs.Close()
 		if x.con, err = contain.Begin(x.c.Context, x.machine, cs, x.frozen, "openclaw-ir "+version()); err != nil {
-			return x.thawed(err)
+			return x.busy(err)
 		}
+		defer x.con.Done()
 	}
 	x.sayFrozen(took)
 	if err := x.look(); err != nil {
@@ -221,6 +222,14 @@ func (x *containing) thawed(err error) error {
 		x.console.Printf("thawed; nothing was changed")
 	}
 	return errors.Join(err, terr)
+}
+
+// busy leaves everything frozen if another run is at work: it will kill what is frozen, or thaw it.
+func (x *containing) busy(err error) error {
+	if errors.Is(err, contain.ErrBusy) {
+		return &codeError{exitFailed, err, []string{"wait for it, then openclaw-ir contain status; what is frozen stays frozen until then"}}
+	}
+	return x.thawed(err)
 }
 
 // agreed asks whether to go on.

@@ -102,6 +102,9 @@ Example:
 				return err
 			}
 			defer done()
+			if err := x.con.Take(); err != nil {
+				return err
+			}
 			if err := x.con.Confirm(); err != nil {
 				return err
 			}
@@ -125,7 +128,7 @@ func deadManCommand(e env) *cli.Command {
 					return err
 				}
 				d := x.con.Journal.DeadMan
-				if d != nil && time.Now().After(d.Deadline) {
+				if d != nil && time.Now().After(d.Deadline) && x.con.Take() == nil { // else another run is at work: in a second
 					defer done()
 					x.say("restore", x.con.UndoFirewall(ctx, true))
 					return x.end("")
@@ -149,8 +152,14 @@ func reopened(c *cli.Context, e env, name string) (*containing, func(), error) {
 		cs.Close()
 		return nil, nil, err
 	}
-	done := func() { m.Root.Close(); cs.Close() }
 	x := &containing{env: e, c: c, machine: m, frozen: &contain.Frozen{}}
+	done := func() {
+		if x.con != nil {
+			x.con.Done()
+		}
+		m.Root.Close()
+		cs.Close()
+	}
 	if x.con, err = contain.Open(m, cs); err != nil {
 		done()
 		return nil, nil, &codeError{exitFailed, fmt.Errorf("case %q: %w", cs.Name(), err), []string{"openclaw-ir contain begins one; --case NAME names another case"}}
@@ -164,6 +173,11 @@ func reopened(c *cli.Context, e env, name string) (*containing, func(), error) {
 
 // undo shows what would resume, asks, defuses it and restores.
 func (x *containing) undo() error {
+	if !x.c.Bool("dry-run") {
+		if err := x.con.Take(); err != nil {
+			return err
+		}
+	}
 	if x.con.Journal.State == contain.Undone && !x.c.Bool("start") {
 		return x.end("case " + x.con.Case.Name() + " is undone already")
 	}

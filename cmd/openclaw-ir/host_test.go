@@ -20,7 +20,10 @@ func TestHost(t *testing.T) {
 	needHost(t)
 	need(t, "npm", "age", "age-keygen", "zstd", "sha256sum")
 	tool := buildTool(t)
-	h := bootHost(t, tool, install(t, newest))
+	debian(t)
+	inst := install(t, newest)
+	t.Parallel() // from here on: two tests at once would fill the cache at once
+	h := bootHost(t, tool, inst)
 	g := h.startService(t, gatewayConfig(newest, servicePort, modelPort))
 	answer := g.startTurn(t, "attack")
 	g.waitHeld(t)

@@ -54,6 +54,12 @@ func syncDir(root *os.Root, name string) error {
 // lock for milliseconds.
 const lockWait = 30 * time.Second
 
+// Lock takes a lock of the case's own, so that one process at a time works on what it stands for. It waits for another no
+// longer than wait; then the error is that of flock(2). name is the lock's file in the case.
+func (c *Case) Lock(name string, wait time.Duration) (unlock func(), err error) {
+	return lock(c.root, name, wait)
+}
+
 // lock takes the lock that the file name stands for, across processes and
 // goroutines. It asks again and again rather than wait in the kernel, where a
 // process that keeps the lock would keep us for ever.
