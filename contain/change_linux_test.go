@@ -194,3 +194,44 @@ func TestDisableCronGoesBack(t *testing.T) {
 		}
 	})
 }
+
+// TestRebase rotates a token in a configuration that was locked, and unlocks it: all is as before but the token.
+func TestRebase(t *testing.T) {
+	const text = `{ gateway: { bind: "lan", auth: { token: "OLD" } }, /* why */ hooks: { token: "OLD", enabled: true }, tools: { exec: { security: "full" } } }`
+	token := rapid.StringMatching(`[A-Za-z0-9+/]{1,60}`)
+	rapid.Check(t, func(rt *rapid.T) {
+		c := newContainment(t, &scripted{say: func([]string) string { return "" }})
+		file := filepath.Join(t.TempDir(), "openclaw.json")
+		write(text)(t, file)
+		changes, _, err := LockConfig(file, map[string][]byte{file: []byte(text)})
+		if err != nil || len(changes) != 1 {
+			rt.Fatalf("locking: %v, %d changes", err, len(changes))
+		}
+		if err := c.make(File{Path: file, Owner: us(), Edits: changes[0].Patch}, nil); err != nil {
+			rt.Fatal(err)
+		}
+		first, second := token.Draw(rt, "gateway's"), token.Draw(rt, "hooks'")
+		rotate := func(text string) string {
+			text = strings.Replace(text, `"OLD"`, `"`+first+`"`, 1)
+			return strings.Replace(text, `"OLD"`, `"`+second+`"`, 1)
+		}
+		before, was, _ := host.ReadFile(us(), file)
+		after := rotate(string(before))
+		is, err := host.Rewrite(us(), file, []byte(after), was, 0o600)
+		if err != nil {
+			rt.Fatal(err)
+		}
+		if err := c.Rebase(file, before, []byte(after), is); err != nil {
+			rt.Fatal(err)
+		}
+		for _, ch := range c.Undo(t.Context(), false) {
+			if !ch.OK {
+				rt.Errorf("%s: %s", ch.What, ch.Detail)
+			}
+		}
+		got, _ := os.ReadFile(file)
+		if diff := cmp.Diff(rotate(text), string(got)); diff != "" {
+			rt.Errorf("unlocked (-want +got):\n%s", diff)
+		}
+	})
+}

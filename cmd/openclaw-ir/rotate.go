@@ -251,7 +251,7 @@ func (x *rotation) plan() {
 	for _, h := range x.installs {
 		part("of", "OpenClaw %s of user %s in %s", orUnknown(h.Version), orUnknown(h.User), h.StateDir)
 		if h.running {
-			part("note", "its gateway runs: devices and stores can only be changed when it is stopped; openclaw-ir contain comes first")
+			part("note", "its gateway runs: devices and stores can only be changed when it is stopped, and some releases start again when their token changes, and go on with what was interrupted; openclaw-ir contain comes first")
 		}
 		for _, c := range h.credentials {
 			if c.Person != "" {
@@ -316,17 +316,53 @@ func (x *rotation) replace(h *held) {
 		if own, ok := remoteOf(c.Name, h.fresh); ok {
 			value = own
 		}
+		before := x.edited(h)
 		changes, err := c.Replace(x.root, value)
 		if len(changes) > 0 {
 			h.fresh[c.Name] = value
 		}
 		for _, ch := range changes {
-			x.say("replace", x.done("replace "+c.Name, ch.File, nil, ch.After.SHA256))
+			x.say("replace", x.done("replace "+c.Name, ch.File, x.rebase(h, ch, before[ch.File]), ch.After.SHA256))
 		}
 		if err != nil {
 			x.say("replace", x.done("replace "+c.Name, h.ConfigPath, err, ""))
 		}
 	}
+}
+
+// edited are the texts of the files that the case's containment edited: what changes in them now is not to be in the way of
+// its undoing.
+func (x *rotation) edited(h *held) map[string][]byte {
+	texts := map[string][]byte{}
+	con, err := contain.Open(contain.Machine{Root: x.root, UID: x.uid}, x.cs)
+	if err != nil {
+		return texts // no containment
+	}
+	for _, file := range con.Edited() {
+		if text, _, err := host.ReadFile(h.owner, file); err == nil {
+			texts[file] = text
+		}
+	}
+	return texts
+}
+
+func (x *rotation) rebase(h *held, ch rotate.Change, before []byte) error {
+	if before == nil {
+		return nil
+	}
+	con, err := contain.Open(contain.Machine{Root: x.root, UID: x.uid}, x.cs)
+	if err == nil {
+		err = con.Take()
+	}
+	if err != nil {
+		return err
+	}
+	defer con.Done()
+	after, _, err := host.ReadFile(h.owner, ch.File)
+	if err != nil {
+		return err
+	}
+	return con.Rebase(ch.File, before, after, ch.After)
 }
 
 // remoteOf is the value for a credential by which this host's own client opens this host's own gateway.
