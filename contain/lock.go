@@ -67,3 +67,11 @@ func (c *Containment) Lock(p *Plan) (checks []Check) {
 	}
 	return checks
 }
+
+// LockedFiles are the files that Lock changes.
+func (p *Plan) LockedFiles() (paths []string) {
+	for _, l := range p.Locks {
+		paths = append(paths, l.Path)
+	}
+	return paths
+}

@@ -256,7 +256,9 @@ func (x *containing) contain() error {
 		x.say("close", con.Close(ctx, x.plan))
 	}
 	if x.c.Bool("lock-config") {
-		x.say("lock", con.Lock(x.plan)...)
+		if err := changing(con.Case, x.machine.Root, x.plan.LockedFiles(), func() { x.say("lock", con.Lock(x.plan)...) }); err != nil {
+			x.say("lock", contain.Check{What: "index of what is sealed", Detail: err.Error(), Hint: "openclaw-ir collect before rotate"})
+		}
 	}
 	bar := x.console.Progress(console.Items)
 	bar.Start("watching that it stays dead", contain.WatchLooks)

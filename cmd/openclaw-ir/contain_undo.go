@@ -203,10 +203,18 @@ func (x *containing) undo() error {
 		return x.end("nothing was changed")
 	}
 	ctx := context.WithoutCancel(x.c.Context)
-	if !x.c.Bool("resume") && !x.defuse(ctx, pending) {
+	safe := true
+	err = changing(x.con.Case, x.machine.Root, append(x.con.Edited(), x.stores(pending)...), func() {
+		if safe = x.c.Bool("resume") || x.defuse(ctx, pending); safe {
+			x.say("undo", x.con.Undo(ctx, x.c.Bool("force"))...)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	if !safe {
 		return x.end("the stores could not be made safe, so nothing was put back: mend it, or say --resume")
 	}
-	x.say("undo", x.con.Undo(ctx, x.c.Bool("force"))...)
 	if x.c.Bool("start") && x.failed == 0 {
 		x.say("start", x.con.Start(ctx)...)
 	} else {
@@ -244,11 +252,15 @@ func (x *containing) checkEvidence(pending []*openclaw.Installation) error {
 	if x.c.Bool("resume") {
 		return nil
 	}
-	var files []string
+	return requireHeld(x.con.Case, x.machine.Root, x.stores(pending), x.c.Bool("without-evidence"))
+}
+
+// stores are the files that defusing changes.
+func (x *containing) stores(pending []*openclaw.Installation) (files []string) {
 	for _, in := range pending {
 		files = append(files, stores.FilesToChange(x.machine.Root, in, stores.KindDefuse)...)
 	}
-	return requireHeld(x.con.Case, x.machine.Root, files, x.c.Bool("without-evidence"))
+	return files
 }
 
 // requireHeld refuses to change files that no sealed bundle of the case holds as they are now; overridden, it says so in the

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/clawbook/openclaw-ir/collect"
@@ -104,7 +105,16 @@ func notHeld(cs *casefile.Case, root fs.FS, files []string) (missing []string, e
 // ownName lists files that were sealed and then changed by this tool: what they hold besides is in the bundle.
 const ownName = "changed" + heldSuffix
 
-// holdOwn notes files as they are after this tool changed them. Each was sealed before, or the custody log says that it was not.
+// changing runs change, which changes files, and notes those that were sealed before it as they are after it.
+func changing(cs *casefile.Case, root fs.FS, files []string, change func()) error {
+	missing, err := notHeld(cs, root, files)
+	if err != nil {
+		return err
+	}
+	change()
+	return holdOwn(cs, root, slices.DeleteFunc(slices.Clone(files), func(f string) bool { return slices.Contains(missing, f) }))
+}
+
 func holdOwn(cs *casefile.Case, root fs.FS, files []string) error {
 	salt, err := cs.Salt()
 	if err != nil {

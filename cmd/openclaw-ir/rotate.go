@@ -198,13 +198,18 @@ func (x *rotation) rotate() error {
 	if _, err := x.ledger(ctx); err != nil { // what is held before it changes
 		return err
 	}
-	for _, h := range x.installs {
-		x.replace(h)
-		x.evict(ctx, h)
-		x.unlink(h)
-		x.scrub(ctx, h)
+	err := changing(x.cs, x.root, x.files(), func() {
+		for _, h := range x.installs {
+			x.replace(h)
+			x.evict(ctx, h)
+			x.unlink(h)
+			x.scrub(ctx, h)
+		}
+		x.tell(ctx)
+	})
+	if err != nil {
+		return err
 	}
-	x.tell(ctx)
 	for _, h := range x.installs {
 		x.prove(ctx, h)
 	}
@@ -213,9 +218,6 @@ func (x *rotation) rotate() error {
 	}
 	list, err := x.ledger(ctx)
 	if err != nil {
-		return err
-	}
-	if err := holdOwn(x.cs, x.root, x.files()); err != nil {
 		return err
 	}
 	return x.list(list)
