@@ -112,6 +112,25 @@ func (c *Containment) reload(ctx context.Context, units []Unit) (checks []Check)
 			err = failure(res)
 		}
 		checks = append(checks, c.done("reload", "manager "+mgr.String(), err, Unit{User: u.User, UID: u.UID}.command("daemon-reload")))
+		if err != nil && mgr.User {
+			checks = append(checks, c.holdManager(ctx, mgr.UID)...)
+		}
+	}
+	return checks
+}
+
+// holdManager holds a user's manager that does not obey: it would start again what is killed.
+func (c *Containment) holdManager(ctx context.Context, uid uint32) (checks []Check) {
+	table, err := host.Processes(ctx, c.Root)
+	if err != nil {
+		return nil
+	}
+	for _, p := range table.Processes {
+		if p.Comm == "systemd" && p.UID == uid && p.PID != 1 {
+			ref := refOf(p)
+			ref.Role = RoleKeeper
+			checks = append(checks, c.hold(ref))
+		}
 	}
 	return checks
 }

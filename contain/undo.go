@@ -31,6 +31,13 @@ func (c *Containment) Undo(ctx context.Context, force bool) []Check {
 			checks = append(checks, c.restoreLink(l))
 		}
 	}
+	for _, r := range j.Held {
+		err := c.resume(r)
+		if errors.Is(err, fs.ErrNotExist) {
+			err = nil
+		}
+		checks = append(checks, c.done("let go", r.String(), err, fmt.Sprintf("kill -CONT %d", r.PID)))
+	}
 	checks = append(checks, c.reload(ctx, j.Units)...)
 	for _, u := range j.Units {
 		if mgr, ok := c.managerOf(u); ok && u.Active != "failed" {
@@ -39,13 +46,6 @@ func (c *Containment) Undo(ctx context.Context, force bool) []Check {
 	}
 	for _, ct := range j.Containers {
 		checks = append(checks, c.restoreContainer(ctx, ct))
-	}
-	for _, r := range j.Held {
-		err := c.resume(r)
-		if errors.Is(err, fs.ErrNotExist) {
-			err = nil
-		}
-		checks = append(checks, c.done("let go", r.String(), err, fmt.Sprintf("kill -CONT %d", r.PID)))
 	}
 	if j.Frozen != nil {
 		checks = append(checks, c.done("thaw", "processes", c.Thaw(ctx, j.Frozen), "sudo openclaw-ir contain undo"))

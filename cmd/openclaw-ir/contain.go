@@ -285,6 +285,10 @@ func rootHint(uid int) string {
 
 // keep seals what stopping and rotating would lose, with collect's own code. It is no reason not to stop.
 func (x *containing) keep() {
+	if x.c.Bool("now") {
+		x.say("keep", x.con.Note("keep", "nothing sealed, as asked with --now", nil))
+		return
+	}
 	bundle, err := x.seal(x.con.Case)
 	check := contain.Check{What: "sealed bundle", OK: err == nil, Detail: bundle}
 	if err != nil {
@@ -298,9 +302,6 @@ func (x *containing) keep() {
 }
 
 func (x *containing) seal(cs *casefile.Case) (bundle string, err error) {
-	if x.c.Bool("now") {
-		return "", errors.New("as asked with --now")
-	}
 	to, err := recipients(x.c, x.env)
 	if err != nil {
 		return "", err
