@@ -43,7 +43,7 @@ func newContainment(t *testing.T, run host.Runner) *Containment {
 	}
 	t.Cleanup(func() { cs.Close() })
 	j := &Journal{Version: journalVersion, State: Begun, Frozen: &Frozen{}}
-	return &Containment{Machine: Machine{root, run, os.Geteuid()}, Case: cs, Journal: j}
+	return &Containment{Machine: Machine{Root: root, Run: run, UID: os.Geteuid()}, Case: cs, Journal: j}
 }
 
 func us() host.Owner { return host.Owner{UID: uint32(os.Geteuid()), GID: uint32(os.Getegid())} }

@@ -1,6 +1,8 @@
 package contain
 
 import (
+	"context"
+
 	"github.com/clawbook/openclaw-ir/internal/host"
 )
 
@@ -8,7 +10,24 @@ import (
 type Machine struct {
 	Root *host.Root
 	Run  host.Runner
-	UID  int // our own effective user: what others own can be changed by root only
+	UID  int  // our own effective user: what others own can be changed by root only
+	Mac  bool // macOS: ps and launchctl are asked where Linux has /proc and systemd
+}
+
+// Processes reads the process table.
+func (m Machine) Processes(ctx context.Context) (host.ProcessTable, error) {
+	if m.Mac {
+		return host.ProcessesOfMac(ctx, m.Root, m.Run)
+	}
+	return host.Processes(ctx, m.Root)
+}
+
+// alive reads the start and state of a process, as [host.Alive] does.
+func (m Machine) alive(pid int) (start uint64, state string, err error) {
+	if m.Mac {
+		return host.AliveOfMac(context.Background(), m.Run, pid)
+	}
+	return host.Alive(m.Root, pid)
 }
 
 // A Check is something that was looked at after a change.

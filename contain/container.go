@@ -44,6 +44,9 @@ func (c Container) command(words ...string) host.Command {
 // containers finds OpenClaw's containers: by their labels, names, images and commands, and by the processes in them. An
 // engine that is not in use is not asked, for a question would start it.
 func (m Machine) containers(ctx context.Context, procs, all []host.Process) (list []Container, gaps []string) {
+	if m.Mac {
+		return nil, machineGaps(all)
+	}
 	inside := map[string]bool{}
 	owners := map[uint32]host.Owner{}
 	for _, p := range procs {

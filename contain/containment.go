@@ -167,7 +167,7 @@ func (c *Containment) done(action, object string, err error, hint string) Check 
 var past = map[string]string{
 	"disable": "disabled", "reload": "reloaded", "kill": "killed", "watch": "nothing came back", "stop": "stopped", "hold": "held", "close": "closed",
 	"lock": "closed", "arm": "armed", "restore": "restored", "let go": "goes on", "thaw": "thawed", "undo": "undone", "start": "started",
-	"defuse": "done", "replace": "replaced", "remove": "removed", "scrub": "scrubbed", "purge": "purged", "tell": "handed over",
+	"defuse": "done", "replace": "replaced", "remove": "removed", "scrub": "scrubbed", "purge": "purged", "tell": "handed over", "unload": "unloaded",
 }
 
 // Past says an action as it is said when it is done: the log has the action, people read what became of it.
@@ -325,6 +325,11 @@ func (c *Containment) Changes() (list []string) {
 	for _, f := range j.Files {
 		if !f.Undone {
 			list = append(list, f.Path+" ("+f.Why+")")
+		}
+	}
+	for _, u := range j.Units {
+		if u.Domain != "" && u.Enabled != "disabled" {
+			list = append(list, u.String()+" (disabled)")
 		}
 	}
 	for _, l := range j.Links {

@@ -14,7 +14,7 @@ import (
 const cronMark = "#openclaw-ir contain# "
 
 // cronDirs hold the crontabs of users and of packages, on Debian, Red Hat and macOS.
-var cronDirs = []string{"/var/spool/cron/crontabs", "/var/spool/cron", "/var/cron/tabs", "/usr/lib/cron/tabs", "/etc/cron.d"}
+var cronDirs = []string{"/var/spool/cron/crontabs", "/var/spool/cron", "/var/cron/tabs", "/var/at/tabs", "/etc/cron.d"}
 
 // crontabs returns the crontabs with lines that start OpenClaw, with the edits that put those out of action.
 func (m Machine) crontabs() (list []File, gaps []string) {

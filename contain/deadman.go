@@ -8,7 +8,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/clawbook/openclaw-ir/internal/host"
 	"golang.org/x/sys/unix"
 )
 
@@ -31,7 +30,7 @@ func (c *Containment) arm(args []string, deadline time.Time) error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	start, _, err := host.Alive(c.Root, cmd.Process.Pid)
+	start, _, err := c.alive(cmd.Process.Pid)
 	if err != nil {
 		return err
 	}

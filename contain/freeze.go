@@ -19,7 +19,7 @@ import (
 // A Ref names one process until the next boot.
 type Ref struct {
 	PID   int    `json:"pid"`
-	Start uint64 `json:"start_ticks"` // as in host.Process
+	Start uint64 `json:"start_ticks"` // as in host.Process; on macOS seconds since 1970
 	UID   uint32 `json:"uid"`
 	Role  string `json:"role"`
 	// Name is the process's own short name: its arguments may hold a secret.
@@ -50,7 +50,7 @@ func (m Machine) Freeze(ctx context.Context) (*Frozen, error) {
 	end := time.Now().Add(freezeTime)
 	for f.Passes < freezePasses && time.Now().Before(end) {
 		f.Passes++
-		table, err := host.Processes(ctx, m.Root)
+		table, err := m.Processes(ctx)
 		if err != nil {
 			return f, err
 		}
@@ -186,7 +186,7 @@ func (m Machine) Thaw(ctx context.Context, f *Frozen) error {
 			errs = append(errs, fmt.Errorf("thawing cgroup %q: %w", dir, err))
 		}
 	}
-	table, err := host.Processes(ctx, m.Root)
+	table, err := m.Processes(ctx)
 	errs = append(errs, err)
 	for _, p := range actors(table.Processes, f.has) {
 		ref := refOf(p)
@@ -199,7 +199,7 @@ func (m Machine) Thaw(ctx context.Context, f *Frozen) error {
 
 // isAlive says whether a process still runs. A zombie does not: it only waits for its parent to look.
 func (m Machine) isAlive(ref Ref) bool {
-	start, state, err := host.Alive(m.Root, ref.PID)
+	start, state, err := m.alive(ref.PID)
 	return err == nil && start == ref.Start && state != "Z" && state != "X"
 }
 

@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/clawbook/openclaw-ir/internal/host"
 	"github.com/clawbook/openclaw-ir/internal/openclaw"
 )
 
@@ -37,7 +36,7 @@ type Plan struct {
 // Plan looks at the host and says what there is to do. What was frozen before it is not thawed by it; processes of
 // sandbox containers, which only their engine can name, are frozen now.
 func (m Machine) Plan(ctx context.Context, f *Frozen, installs []*openclaw.Installation, o Options) (*Plan, error) {
-	table, err := host.Processes(ctx, m.Root)
+	table, err := m.Processes(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -70,6 +69,9 @@ func (m Machine) Plan(ctx context.Context, f *Frozen, installs []*openclaw.Insta
 	}
 	for _, pr := range procs {
 		p.Processes = append(p.Processes, refOf(pr))
+	}
+	if m.Mac {
+		shared = nil // their jobs stay: launchd ends what it forgets
 	}
 	units, gaps := m.units(ctx, installs, append(slices.Clone(procs), append(alone, shared...)...))
 	p.Units, p.Gaps = units, append(p.Gaps, gaps...)
@@ -124,7 +126,7 @@ func (p *Plan) Stops() string {
 	}
 	var services, triggers []string
 	for _, u := range p.Units {
-		if path.Ext(u.Name) == ".service" {
+		if u.Domain != "" || path.Ext(u.Name) == ".service" {
 			services = append(services, u.String())
 		} else {
 			triggers = append(triggers, u.String())

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 
-	"github.com/clawbook/openclaw-ir/internal/host"
 	"golang.org/x/sys/unix"
 )
 
@@ -25,7 +24,7 @@ func (m Machine) signal(ref Ref, sig unix.Signal) error {
 	if fd >= 0 {
 		defer unix.Close(fd)
 	}
-	start, _, err := host.Alive(m.Root, ref.PID)
+	start, _, err := m.alive(ref.PID)
 	if err != nil {
 		return err
 	}

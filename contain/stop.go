@@ -29,6 +29,11 @@ func (c *Containment) Stop(ctx context.Context, p *Plan) []Check {
 		checks = append(checks, c.stopContainer(ctx, ct))
 	}
 	checks = append(checks, c.kill(ctx, p)...)
+	for _, u := range p.Units {
+		if u.Domain != "" {
+			checks = append(checks, c.done("unload", "job "+u.String(), c.unload(ctx, u), u.command("disable")))
+		}
+	}
 	// A cgroup that is left frozen would freeze what a later start puts into it. Nothing is in it any more.
 	if !slices.ContainsFunc(c.Journal.Killed, c.isAlive) {
 		for _, dir := range c.Journal.Frozen.Cgroups {
@@ -38,15 +43,21 @@ func (c *Containment) Stop(ctx context.Context, p *Plan) []Check {
 	return checks
 }
 
-// keepDown makes systemd unable to start the units, now and after a reboot.
+// keepDown makes systemd or launchd unable to start the units, now and after a reboot.
 func (c *Containment) keepDown(ctx context.Context, units []Unit) (checks []Check) {
 	for _, u := range units {
-		known := slices.ContainsFunc(c.Journal.Units, func(v Unit) bool { return v.Name == u.Name && v.User == u.User && v.UID == u.UID })
+		known := slices.ContainsFunc(c.Journal.Units, func(v Unit) bool {
+			return v.Name == u.Name && v.User == u.User && v.UID == u.UID && v.Domain == u.Domain
+		})
 		if !known {
 			c.Journal.Units = append(c.Journal.Units, u) // as it was before the first run
 		}
 	}
 	for _, u := range units {
+		if u.Domain != "" {
+			checks = append(checks, c.done("disable", "job "+u.String(), c.disableJob(ctx, u), u.command("disable")))
+			continue
+		}
 		checks = append(checks, c.done("disable", "unit "+u.String(), c.disable(u), u.command("disable")))
 	}
 	return append(checks, c.reload(ctx, units)...)
@@ -121,7 +132,7 @@ func (c *Containment) reload(ctx context.Context, units []Unit) (checks []Check)
 
 // holdManager holds a user's manager that does not obey: it would start again what is killed.
 func (c *Containment) holdManager(ctx context.Context, uid uint32) (checks []Check) {
-	table, err := host.Processes(ctx, c.Root)
+	table, err := c.Processes(ctx)
 	if err != nil {
 		return nil
 	}
@@ -182,7 +193,7 @@ func (c *Containment) kill(ctx context.Context, p *Plan) (checks []Check) {
 	failed := c.killAll(slices.DeleteFunc(slices.Clone(p.Processes), func(r Ref) bool { return !p.isMain(r) || !c.isAlive(r) }))
 	time.Sleep(killHead)
 	for {
-		table, err := host.Processes(ctx, c.Root)
+		table, err := c.Processes(ctx)
 		if err != nil {
 			return append(checks, c.done("kill", "processes", err, "openclaw-ir contain again"))
 		}

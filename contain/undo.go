@@ -40,6 +40,10 @@ func (c *Containment) Undo(ctx context.Context, force bool) []Check {
 	}
 	checks = append(checks, c.reload(ctx, j.Units)...)
 	for _, u := range j.Units {
+		if u.Domain != "" {
+			checks = append(checks, c.enableJob(ctx, u))
+			continue
+		}
 		if mgr, ok := c.managerOf(u); ok && u.Active != "failed" {
 			_ = c.Run.Run(ctx, mgr.Systemctl("reset-failed", u.Name)) // says so if there is nothing to reset
 		}
@@ -154,6 +158,10 @@ func (c *Containment) restoreContainer(ctx context.Context, ct Container) Check 
 func (c *Containment) Start(ctx context.Context) (checks []Check) {
 	for _, u := range c.Journal.Units {
 		if !u.Running {
+			continue
+		}
+		if u.Domain != "" {
+			checks = append(checks, c.done("start", "job "+u.String(), c.startJob(ctx, u), u.command("start")))
 			continue
 		}
 		mgr, ok := c.managerOf(u)

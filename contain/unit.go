@@ -14,7 +14,7 @@ import (
 	"github.com/clawbook/openclaw-ir/internal/openclaw"
 )
 
-// A Unit is a unit of systemd that runs, starts or restarts OpenClaw, as it was before.
+// A Unit is a unit of systemd, or a job of launchd, that runs, starts or restarts OpenClaw, as it was before.
 type Unit struct {
 	Name    string `json:"name"`
 	User    bool   `json:"user"` // of a user's manager, not of the system's
@@ -27,9 +27,15 @@ type Unit struct {
 	Running bool   `json:"running"`
 	// Answers says whether the unit's manager was there to be asked.
 	Answers bool `json:"answers"`
+
+	Domain string `json:"domain,omitempty"` // of a job of launchd, such as gui/501; Name is its label
+	Plist  string `json:"plist,omitempty"`  // the file that defines the job, as far as one does
 }
 
 func (u Unit) String() string {
+	if u.Domain != "" {
+		return u.target()
+	}
 	if u.User {
 		return u.Name + " of user " + strconv.Itoa(int(u.UID))
 	}
@@ -38,6 +44,9 @@ func (u Unit) String() string {
 
 // command is what a person types to do something with the unit.
 func (u Unit) command(verb string) string {
+	if u.Domain != "" {
+		return u.jobCommand(verb)
+	}
 	if !u.User {
 		return "systemctl " + verb + " " + u.Name
 	}
@@ -50,6 +59,9 @@ const unitProperties = "--property=Id,LoadState,ActiveState,SubState,UnitFileSta
 // units finds the units to keep down: those that mention OpenClaw, those whose main process is one of its own (a unit of
 // any name that runs the gateway or PM2), and those that its installation's files define, whether loaded or not.
 func (m Machine) units(ctx context.Context, installs []*openclaw.Installation, procs []host.Process) (list []Unit, gaps []string) {
+	if m.Mac {
+		return m.jobs(ctx, installs, procs)
+	}
 	for _, mgr := range m.managers() {
 		found, err := m.ask(ctx, mgr, procs)
 		if err != nil {

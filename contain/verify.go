@@ -30,7 +30,7 @@ func (c *Containment) Watch(ctx context.Context, p *Plan, tick func()) Check {
 	var back []string
 	end := time.Now().Add(watchTime)
 	for time.Now().Before(end) && ctx.Err() == nil {
-		table, err := host.Processes(ctx, c.Root)
+		table, err := c.Processes(ctx)
 		if err != nil {
 			return c.done("watch", "processes", err, "openclaw-ir contain again")
 		}
@@ -86,7 +86,7 @@ func (c *Containment) stopParent(all []host.Process, pr host.Process) string {
 }
 
 func (m Machine) isStopped(r Ref) bool {
-	start, state, err := host.Alive(m.Root, r.PID)
+	start, state, err := m.alive(r.PID)
 	return err == nil && start == r.Start && (state == "T" || state == "t")
 }
 
@@ -111,7 +111,7 @@ func (c *Containment) Verify(ctx context.Context) []Check {
 
 func (c *Containment) verifyProcesses(ctx context.Context) Check {
 	check := Check{What: "no process", Hint: "openclaw-ir contain again"}
-	table, err := host.Processes(ctx, c.Root)
+	table, err := c.Processes(ctx)
 	if err != nil {
 		check.Detail = err.Error()
 		return check
@@ -143,6 +143,9 @@ func refsOf(list []host.Process) (refs []Ref) {
 
 // verifyUnit looks at a unit as its manager sees it, or where that does not run, at the files that keep it down.
 func (c *Containment) verifyUnit(ctx context.Context, u Unit) Check {
+	if u.Domain != "" {
+		return c.verifyJob(ctx, u)
+	}
 	check := Check{What: "unit " + u.String(), Hint: u.command("status")}
 	if mgr, ok := c.managerOf(u); ok {
 		if now, found := c.show(ctx, mgr, u.Name); found {

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"time"
 
@@ -98,6 +100,7 @@ type containing struct {
 
 func runContain(c *cli.Context, e env) error {
 	x := &containing{env: e, c: c, frozen: &contain.Frozen{}}
+	begun := time.Now()
 	var err error
 	if x.machine, err = newMachine(e); err != nil {
 		return err
@@ -111,7 +114,7 @@ func runContain(c *cli.Context, e env) error {
 			return fmt.Errorf("freezing: %w", err)
 		}
 	}
-	took := host.Running()
+	took := cmp.Or(host.Running(), time.Since(begun)) // macOS does not tell how long we run
 	if x.lines, err = console.NewLines(e.console, c.Bool("json"), map[string]any{"command": "contain"}, stepLine); err != nil {
 		return err
 	}
@@ -127,7 +130,7 @@ func newMachine(e env) (contain.Machine, error) {
 	if err != nil {
 		return contain.Machine{}, fmt.Errorf("looking for trusted commands: %w", err)
 	}
-	return contain.Machine{Root: root, Run: runner, UID: e.uid}, nil
+	return contain.Machine{Root: root, Run: runner, UID: e.uid, Mac: runtime.GOOS == "darwin"}, nil
 }
 
 func (x *containing) run(took time.Duration) error {
@@ -183,7 +186,7 @@ func (x *containing) look() error {
 	}
 	x.installs, x.gaps = openclaw.Find(x.machine.Root, openclaw.FindOptions{UID: x.uid, StateDirs: dirs})
 	options := contain.Options{LockConfig: x.c.Bool("lock-config")}
-	if !x.c.Bool("no-firewall") {
+	if !x.c.Bool("no-firewall") && !x.machine.Mac {
 		ways, err := contain.Responder(x.c.Context, x.machine, x.getenv("SSH_CONNECTION"), x.c.StringSlice("allow-from"))
 		if err != nil {
 			return err
@@ -267,6 +270,7 @@ func (x *containing) contain() error {
 	x.say("verify", watched)
 	x.say("verify", con.Verify(ctx)...)
 	x.say("verify", x.machine.VerifyPorts(ctx, x.plan.Ports))
+	x.say("by hand", x.machine.ByHand(!x.c.Bool("no-firewall"))...)
 	for _, gap := range x.plan.Gaps {
 		x.say("verify", contain.Check{What: "not looked at", Detail: gap, Hint: rootHint(x.uid)})
 	}
@@ -399,6 +403,9 @@ func (x *containing) sayPlan() {
 				x.write(step{"plan", "", contain.Check{What: "close", OK: true, Detail: line}})
 			}
 		}
+	}
+	for _, ch := range x.machine.ByHand(!x.c.Bool("no-firewall")) {
+		part("by hand", ch.What+": "+ch.Hint)
 	}
 	for _, l := range x.plan.Locks {
 		part("lock", l.Path+": "+strings.Join(l.What, ", "))

@@ -71,7 +71,8 @@ func rotateFlags() []cli.Flag {
 type rotation struct {
 	env
 	c        *cli.Context
-	root     *host.Root
+	machine  contain.Machine
+	root     *host.Root // the machine's
 	cs       *casefile.Case
 	print    secret.Fingerprinter
 	installs []*held
@@ -105,9 +106,10 @@ func withRotation(c *cli.Context, e env, name string, do func(*rotation) error) 
 		return err
 	}
 	x := &rotation{env: e, c: c, cs: cs, print: secret.NewFingerprinter(salt)}
-	if x.root, err = host.OpenRoot("/"); err != nil {
-		return fmt.Errorf("opening the host: %w", err)
+	if x.machine, err = newMachine(e); err != nil {
+		return err
 	}
+	x.root = x.machine.Root
 	defer x.root.Close()
 	if x.lines, err = console.NewLines(e.console, c.Bool("json"), map[string]any{"command": name}, rotateLine); err != nil {
 		return err
@@ -132,7 +134,7 @@ func (x *rotation) find() error {
 	if len(installs) == 0 {
 		return &codeError{exitFailed, errors.New("no installation of OpenClaw found"), []string{"sudo openclaw-ir rotate looks into every account; --state-dir names another place"}}
 	}
-	table, err := host.Processes(x.c.Context, x.root)
+	table, err := x.machine.Processes(x.c.Context)
 	if err != nil {
 		return err
 	}
@@ -336,7 +338,7 @@ func (x *rotation) replace(h *held) {
 // its undoing.
 func (x *rotation) edited(h *held) map[string][]byte {
 	texts := map[string][]byte{}
-	con, err := contain.Open(contain.Machine{Root: x.root, UID: x.uid}, x.cs)
+	con, err := contain.Open(x.machine, x.cs)
 	if err != nil {
 		return texts // no containment
 	}
@@ -352,7 +354,7 @@ func (x *rotation) rebase(h *held, ch rotate.Change, before []byte) error {
 	if before == nil {
 		return nil
 	}
-	con, err := contain.Open(contain.Machine{Root: x.root, UID: x.uid}, x.cs)
+	con, err := contain.Open(x.machine, x.cs)
 	if err == nil {
 		err = con.Take()
 	}

@@ -14,6 +14,7 @@ const (
 	RoleNodeHost   = "node-host"
 	RoleAgent      = "agent"        // a CLI that runs an agent
 	RoleCLI        = "cli"          // any other openclaw command
+	RoleApp        = "app"          // the app for macOS, or a program in its bundle
 	RoleBroker     = "spawn-broker" // the parent of every exec child
 	RoleWorker     = "worker"
 	RoleExec       = "exec"       // run by an agent's exec tool, told from its environment
@@ -100,10 +101,14 @@ func role(r *Root, p *Process) (string, Text) {
 	return "", ""
 }
 
-// roleByTitle knows the names that the CLI gives itself.
+// roleByTitle knows the names that the CLI gives itself, and the app's place, which is /Applications or that of a home.
 func roleByTitle(p *Process) (string, Text) {
 	titles := []string{string(p.Comm)}
 	if len(p.Argv) > 0 {
+		program := strings.ToLower(string(p.Argv[0]))
+		if slices.ContainsFunc(productNames, func(n string) bool { return strings.Contains(program, "/"+n+".app/contents/") }) {
+			return RoleApp, "program: " + p.Argv[0]
+		}
 		titles = append(titles, path.Base(strings.TrimSpace(string(p.Argv[0]))))
 	}
 	for _, title := range titles {
