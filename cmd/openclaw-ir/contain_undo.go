@@ -43,9 +43,7 @@ Example:
 			}
 			x.say("verify", x.con.Verify(c.Context)...)
 			x.say("verify", x.machine.VerifyPorts(c.Context, x.con.Ports()))
-			if x.machine.Mac {
-				x.say("by hand", x.machine.ByHand(true)...)
-			}
+			x.say("by hand", x.machine.ByHand(true)...)
 			return x.end(fmt.Sprintf("%s since %s; kept in %s", j.State, j.Begun.Format(time.RFC3339), orUnknown(j.Kept)))
 		},
 	}

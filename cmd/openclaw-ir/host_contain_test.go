@@ -89,13 +89,7 @@ func testContain(t *testing.T, tool string, r release, inst installed) {
 		}
 	}
 	stop()
-	answer := v.g.startTurn(t, "runaway")
-	v.waitActing(t)
-	select {
-	case got := <-answer:
-		t.Fatalf("the turn that should never end answered %q", got)
-	default:
-	}
+	v.runAway(t)
 	before := v.snapshot(t)
 
 	t.Run("contain", func(t *testing.T) {
@@ -136,21 +130,29 @@ func testContain(t *testing.T, tool string, r release, inst installed) {
 		v.checkSame(t, before)
 		v.checkIdle(t)
 	})
-	if len(v.agents(t)) > 0 {
-		return // there is nothing to start, and the rest would fail for the same reason
-	}
-	t.Run("start", func(t *testing.T) {
-		v.tool(t, 0, v.inSession("openclaw-ir", "contain", "undo", "--start", "--yes", "--json"))
+	started := t.Run("start", func(t *testing.T) {
+		v.tool(t, 0, v.inSession("openclaw-ir", "contain", "undo", "--start", "--yes", "--json", "--without-evidence"))
+		if t.Failed() {
+			return // the gateway does not run
+		}
+		t.Cleanup(func() {
+			if t.Failed() {
+				out, _ := v.command("journalctl", "--no-pager", "-n", "60", "-o", "cat", "_SYSTEMD_USER_UNIT=openclaw-gateway.service").CombinedOutput()
+				t.Logf("the gateway's journal: %s", out)
+			}
+		})
 		v.g.waitUp(t)
 		time.Sleep(20 * time.Second) // an interrupted turn goes on 10 to 15 s after the start
 		if diff := cmp.Diff(acted, v.counters()); diff != "" {
 			t.Errorf("the agent went on after a start (-contained +now):\n%s", diff)
 		}
 	})
-	if r != newest {
+	if r != newest && started {
 		t.Run("rotate", func(t *testing.T) { token = v.rotate(t, r == newest) })
 	}
-	t.Run("token", func(t *testing.T) { v.checkToken(t, token) })
+	if started {
+		t.Run("token", func(t *testing.T) { v.checkToken(t, token) })
+	}
 	t.Run("secrets", func(t *testing.T) { v.checkSecrets(t) })
 }
 
@@ -656,6 +658,22 @@ func (v *victim) counters() map[string]int {
 func (v *victim) lines(name string) []string {
 	text, _ := os.ReadFile(filepath.Join(v.root, "home", hostUser, name))
 	return slices.Collect(strings.Lines(string(text)))
+}
+
+// runAway has the agent take up a turn that never ends. A gateway that just read its configuration again may drop the first.
+func (v *victim) runAway(t *testing.T) {
+	t.Helper()
+	answer := v.g.startTurn(t, "runaway")
+	waitFor(t, 2*time.Minute, "the agent to run away", func() bool {
+		select {
+		case got := <-answer:
+			t.Logf("the turn that should never end answered %q", got)
+			answer = v.g.startTurn(t, "runaway")
+		default:
+		}
+		return len(v.lines("turns")) > 0
+	})
+	v.waitActing(t)
 }
 
 // waitActing waits until the agent acts, and what it detached too.
