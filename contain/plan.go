@@ -140,7 +140,12 @@ func (p *Plan) Stops() string {
 	}
 	count(len(triggers), "1 timer or trigger", "timers and triggers")
 	count(len(p.Containers), "1 container", "containers")
-	count(len(p.Keepers)+len(p.Held), "1 supervisor", "supervisors")
+	for _, k := range p.Keepers {
+		words = append(words, "supervisor "+string(k.Name))
+	}
+	for _, k := range p.Held {
+		words = append(words, "supervisor "+string(k.Name)+" (held, not killed: it runs other programs too)")
+	}
 	count(len(p.Cron), "1 crontab", "crontabs")
 	count(len(p.Processes), "1 process", "processes")
 	if len(words) == 0 {

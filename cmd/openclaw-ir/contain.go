@@ -290,7 +290,9 @@ func rootHint(uid int) string {
 // keep seals what stopping and rotating would lose, with collect's own code. It is no reason not to stop.
 func (x *containing) keep() {
 	if x.c.Bool("now") {
-		x.say("keep", x.con.Note("keep", "nothing sealed, as asked with --now", nil))
+		check := x.con.Note("keep", "nothing, as asked with --now", nil)
+		check.Detail = ""
+		x.say("keep", check)
 		return
 	}
 	bundle, err := x.seal(x.con.Case)

@@ -131,7 +131,7 @@ func testContain(t *testing.T, tool string, r release, inst installed) {
 		v.checkIdle(t)
 	})
 	started := t.Run("start", func(t *testing.T) {
-		v.tool(t, 0, v.inSession("openclaw-ir", "contain", "undo", "--start", "--yes", "--json", "--without-evidence"))
+		v.tool(t, 0, v.inSession("openclaw-ir", "contain", "undo", "--start", "--yes", "--json"))
 		if t.Failed() {
 			return // the gateway does not run
 		}
