@@ -1,9 +1,6 @@
 package contain
 
 import (
-	"errors"
-	"io/fs"
-
 	"github.com/clawbook/openclaw-ir/internal/host"
 	"github.com/clawbook/openclaw-ir/internal/openclaw"
 )
@@ -27,30 +24,31 @@ func (m Machine) planLocks(p *Plan, installs []*openclaw.Installation) {
 }
 
 func (m Machine) planLock(in *openclaw.Installation) (locks []Lock, notes []string, err error) {
-	texts, states, owners := map[string][]byte{}, map[string]host.FileState{}, map[string]host.Owner{}
+	texts, states := map[string][]byte{}, map[string]host.FileState{}
+	// The config may be a link to what is somebody else's: it is edited with the rights of the installation's owner alone.
+	owner, err := host.OwnerOf(m.Root, in.StateDir)
+	if err != nil {
+		return nil, nil, err
+	}
 	files := []string{in.ConfigPath}
 	if in.Config != nil && len(in.Config.Files) > 0 {
 		files = in.Config.Files
 	}
 	for _, file := range files {
-		owner, err := host.OwnerOf(m.Root, file)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // a gateway that was never configured has nothing to close
-		}
+		text, state, err := host.ReadFile(owner, file)
 		if err != nil {
 			return nil, nil, err
 		}
-		if texts[file], states[file], err = host.ReadFile(owner, file); err != nil {
-			return nil, nil, err
+		if state.Exists { // a gateway that was never configured has nothing to close
+			texts[file], states[file] = text, state
 		}
-		owners[file] = owner
 	}
 	if len(texts) == 0 {
 		return nil, nil, nil
 	}
 	changes, notes, err := LockConfig(in.ConfigPath, texts)
 	for _, ch := range changes {
-		f := File{Path: ch.File, Owner: owners[ch.File], Before: states[ch.File], Edits: ch.Patch, Why: "configuration, closed"}
+		f := File{Path: ch.File, Owner: owner, Before: states[ch.File], Edits: ch.Patch, Why: "configuration, closed"}
 		locks = append(locks, Lock{f, ch.What})
 	}
 	return locks, notes, err

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/clawbook/openclaw-ir/internal/host"
 	"github.com/clawbook/openclaw-ir/internal/json5"
 	"github.com/clawbook/openclaw-ir/internal/openclaw"
 )
@@ -37,9 +38,10 @@ type Place struct {
 	Name    string `json:"name"` // the config's key, the variable, the option, the JSON pointer
 	InForce bool   `json:"in_force,omitempty"`
 
-	steps []string // of JSON: the way to the value
-	held  *string  // the value; a pointer, so that no verb of fmt prints it
-	odd   bool     // it is set here, but not by a plain value
+	owner host.Owner // with whose rights the file is changed
+	steps []string   // of JSON: the way to the value
+	held  *string    // the value; a pointer, so that no verb of fmt prints it
+	odd   bool       // it is set here, but not by a plain value
 }
 
 // Syntax is that of the text that holds a credential.
@@ -160,11 +162,54 @@ func FindCredentials(fsys fs.FS, in *openclaw.Installation) ([]Credential, []ope
 	var list []Credential
 	for _, w := range all {
 		if c, ok := found[w.name]; ok {
+			f.keepOwn(&c)
 			slices.SortStableFunc(c.Places, func(a, b Place) int { return boolInt(a.InForce) - boolInt(b.InForce) })
 			list = append(list, c)
 		}
 	}
 	return list, f.gaps
+}
+
+// keepOwn drops the places in files that are not the installation's. Its config can name any file and any variable, and the agent
+// can write the config: it must not have root change, or show to a gateway, what is somebody else's.
+func (f *authFinder) keepOwn(c *Credential) {
+	c.Places = slices.DeleteFunc(c.Places, func(p Place) bool {
+		owner, ok := f.mayChange(p)
+		if !ok {
+			c.Person = fmt.Sprintf("it lies in %q, which is not this installation's: look who uses that file, and replace it there by hand", p.File)
+		}
+		return !ok || owner == nil
+	})
+	for i, p := range c.Places {
+		owner, _ := f.mayChange(p)
+		c.Places[i].owner = *owner
+	}
+}
+
+// mayChange returns with whose rights a place may be changed: those of the installation's owner in the owner's own files. In files of
+// root's, such as a unit of the system's, only variables that are OpenClaw's by their name may be.
+func (f *authFinder) mayChange(p Place) (*host.Owner, bool) {
+	state, err := fs.Stat(f.fsys, openclaw.FSName(f.in.StateDir))
+	if err != nil {
+		return nil, false
+	}
+	fi, err := fs.Stat(f.fsys, openclaw.FSName(p.File))
+	if err != nil {
+		return nil, false
+	}
+	whose, m := host.Meta(state), host.Meta(fi)
+	switch {
+	case m.UID == whose.UID:
+		return &host.Owner{UID: whose.UID, GID: whose.GID}, true
+	case m.UID == 0 && p.isVariable() && host.MentionsProduct(p.Name):
+		return &host.Owner{}, true
+	}
+	return nil, false
+}
+
+// isVariable reports that the place is a variable of an environment.
+func (p Place) isVariable() bool {
+	return p.Syntax != InConfig && p.Syntax != InSecret && p.Syntax != InWhole
 }
 
 func boolInt(b bool) int {

@@ -31,7 +31,7 @@ func NewValue() string {
 }
 
 // Replace writes value into every place of the credential and leaves every other byte of their files as it was. Each file is
-// changed in one step, with the rights of its owner; the one in force comes last. Where it fails the changes that were made
+// changed in one step, with the rights of the installation's owner, or root's where it is root's; the one in force comes last. Where it fails the changes that were made
 // are returned with the error, which never tells a value. Some may have to be told to a program that runs: see [Verify].
 func (c Credential) Replace(root *host.Root, value string) ([]Change, error) {
 	if c.Person != "" {
@@ -60,9 +60,12 @@ func anyIn(places []Place, file string) bool {
 
 // replaceIn rewrites one file.
 func (c Credential) replaceIn(root *host.Root, file, value string) (Change, error) {
-	owner, err := host.OwnerOf(root, file)
-	if err != nil {
-		return Change{}, err
+	i := slices.IndexFunc(c.Places, func(p Place) bool { return p.File == file })
+	owner := c.Places[i].owner
+	if owner.UID == 0 { // root's rights lead only where root alone can write
+		if now, err := host.OwnerOf(root, file); err != nil || now.UID != 0 {
+			return Change{}, errors.Join(err, host.ErrNotTrusted)
+		}
 	}
 	text, was, err := host.ReadFile(owner, file)
 	if err != nil {
