@@ -120,6 +120,9 @@ func Open(m Machine, cs *casefile.Case) (*Containment, error) {
 	if err != nil {
 		return nil, err
 	}
+	if j.Firewall != nil {
+		j.Firewall.settled = true
+	}
 	return &Containment{Machine: m, Case: cs, Journal: j}, nil
 }
 
@@ -277,6 +280,22 @@ func (c *Containment) Close(ctx context.Context, p *Plan) Check {
 	}
 	err := c.Journal.Firewall.Apply(ctx, c.Machine, c.save)
 	return c.done("close", "firewall", err, "openclaw-ir contain again, or contain undo")
+}
+
+const (
+	reserveName = "reserve"
+	reserveSize = 512 << 10
+)
+
+// Reserve takes room on the disk for the record of what is to come, before the bundle takes what there is, and returns what
+// gives it back. The error says that there is no room for a bundle either.
+func (c *Containment) Reserve() (release func(), err error) {
+	release = func() { _ = c.Case.Root().Remove(reserveName) }
+	if err := c.Case.WriteFile(reserveName, make([]byte, reserveSize)); err != nil {
+		release()
+		return nil, fmt.Errorf("no room for a bundle: %w", err)
+	}
+	return release, nil
 }
 
 // Kept notes the bundle that holds what stopping lost, or why there is none.

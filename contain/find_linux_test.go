@@ -51,7 +51,7 @@ func TestUnits(t *testing.T) {
 	for _, u := range list {
 		got = append(got, u.Name)
 	}
-	want := []string{"openclaw-gateway.service", "openclaw-node.service", "pm2-claw.service", "update.timer", "openclaw.service"}
+	want := []string{"openclaw-gateway.service", "pm2-claw.service", "update.timer", "openclaw-node.service", "openclaw.service"} // what runs comes first
 	if diff := cmp.Diff(want, got); diff != "" || len(gaps) > 0 {
 		t.Errorf("units (-want +got):\n%s gaps %q", diff, gaps)
 	}
@@ -165,4 +165,40 @@ func FuzzContainers(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestPublishedPorts reads which ports the packet filter leads to the gateway's.
+func TestPublishedPorts(t *testing.T) {
+	run := &scripted{say: func(argv []string) string {
+		switch argv[0] {
+		case "iptables-save":
+			return "*nat\n-A DOCKER ! -i br-1 -p tcp -m tcp --dport 28789 -j DNAT --to-destination 172.18.0.2:18789\n" +
+				"-A DOCKER ! -i br-1 -p tcp -m tcp --dport 443 -j DNAT --to-destination 172.18.0.3:8443\n" +
+				"-A PREROUTING -p tcp -m tcp --dport 8080 -j REDIRECT --to-ports 18789\n"
+		case "ip6tables-save":
+			return "-A DOCKER -p tcp -m tcp --dport 38789 -j DNAT --to-destination [fd00::2]:18789\n-A X --dport 99999 -j DNAT --to-destination 1.2.3.4:18789\n"
+		}
+		return "table ip nat {\n  iifname \"host0\" tcp dport 48789 dnat to 10.9.0.2:18789\n  tcp dport 58789 dnat ip to 10.9.0.2:18789\n  tcp dport 7 redirect to :18789\n"
+	}}
+	got := unique(Machine{Run: run}.publishedPorts(t.Context(), []int{18789, 18791}))
+	if want := []int{7, 8080, 28789, 38789, 48789, 58789}; !cmp.Equal(want, got) {
+		t.Errorf("ports %v, want %v", got, want)
+	}
+}
+
+// TestUnitOf tells a service of the user's own from what people and the system start.
+func TestUnitOf(t *testing.T) {
+	for cgroup, want := range map[string]string{
+		"0::/user.slice/user-1000.slice/user@1000.service/app.slice/foo.service":         "foo.service",
+		"0::/user.slice/user-1000.slice/user@1000.service/app.slice/foo.service/payload": "foo.service",
+		"0::/system.slice/bot.service\n":                                                 "bot.service",
+		"0::/system.slice/ssh.service":                                                   "",
+		"0::/user.slice/user-1000.slice/user@1000.service/init.scope":                    "",
+		"0::/user.slice/user-1000.slice/session-3.scope":                                 "",
+		"1:name=systemd:/system.slice/cron.service\n0::/\n":                              "",
+	} {
+		if got := unitOf(host.Process{Cgroup: host.Text(cgroup)}); got != want {
+			t.Errorf("%q: %q, want %q", cgroup, got, want)
+		}
+	}
 }

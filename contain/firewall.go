@@ -56,6 +56,8 @@ type Firewall struct {
 	Kept    []string `json:"kept,omitempty"`
 	Closes  []string `json:"closes,omitempty"`
 	Remarks []string `json:"remarks,omitempty"`
+
+	settled bool // it was closed by an earlier run: the sessions of then may have ended
 }
 
 // A FirewallFile is a file that closing the host changes, or has UFW change.

@@ -24,8 +24,8 @@ func keepers(all, procs []host.Process) (alone, shared []host.Process) {
 	seen := map[int]bool{}
 	for _, p := range procs {
 		for up, ok := byPID[p.PPID]; ok && up.PID > 1 && !seen[up.PID] && !ours(up.PID); up, ok = byPID[up.PPID] {
-			if !isKeeper(up) {
-				continue
+			if !isKeeper(up) && (unitOf(p) == "" || unitOf(up) != unitOf(p)) {
+				continue // nor does it run in the gateway's own unit
 			}
 			seen[up.PID] = true
 			up.Role = RoleKeeper
@@ -60,4 +60,30 @@ func isKeeper(p host.Process) bool {
 	}
 	shells := []string{"sh", "bash", "dash", "zsh", "fish", "ksh"}
 	return slices.Contains(shells, words[0]) && len(p.Argv) > 1 && !strings.HasPrefix(string(p.Argv[1]), "-")
+}
+
+// systemUnits run what people and the system start, and so say nothing of what is in them.
+var systemUnits = []string{
+	"ssh.service", "sshd.service", "cron.service", "crond.service", "atd.service", "docker.service", "containerd.service", "dbus.service",
+	"systemd-logind.service", "systemd-udevd.service", "polkit.service", "gdm.service", "lightdm.service", "sddm.service", "xrdp.service",
+}
+
+// unitOf is the service in whose cgroup a process runs, "" if that is one of the system's own, a login or a user's manager.
+func unitOf(p host.Process) string {
+	for line := range strings.Lines(string(p.Cgroup)) {
+		_, cgroup, ok := strings.Cut(line, ":")
+		_, cgroup, ok2 := strings.Cut(cgroup, ":")
+		if !ok || !ok2 {
+			continue
+		}
+		parts := strings.Split(strings.TrimSuffix(cgroup, "\n"), "/")
+		for i := len(parts) - 1; i >= 0; i-- {
+			name := parts[i]
+			known := strings.HasPrefix(name, "user@") || strings.HasPrefix(name, "getty@") || strings.HasPrefix(name, "serial-getty@") || slices.Contains(systemUnits, name)
+			if path.Ext(name) == ".service" && validUnit(name) && !known {
+				return name
+			}
+		}
+	}
+	return ""
 }

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -179,4 +180,60 @@ func stateOf(pid int) string {
 	var state string
 	_, _ = fmt.Sscan(string(text[strings.LastIndexByte(string(text), ')')+1:]), &state)
 	return state
+}
+
+// TestGuard freezes again what somebody thaws while a person thinks.
+func TestGuard(t *testing.T) {
+	if !inLab(t) {
+		return
+	}
+	ctx, m, out := context.Background(), machine(t), filepath.Join(t.TempDir(), "out")
+	pid := start(t, "OPENCLAW_SHELL=exec", "sh", "-c", "while :; do echo x >>"+out+"; done")
+	if !grows(t, out) {
+		t.Fatal("the program does not run")
+	}
+	f, err := m.Freeze(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	end := m.Guard(ctx, f)
+	if err := syscall.Kill(pid, syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	late := filepath.Join(filepath.Dir(out), "late")
+	start(t, "OPENCLAW_SHELL=exec", "sh", "-c", "while :; do echo x >>"+late+"; sleep 0.01; done")
+	time.Sleep(time.Second)
+	if grows(t, out) || grows(t, late) {
+		t.Error("it acts again")
+	}
+	end()
+	if len(f.Gaps) == 0 {
+		t.Error("nobody is told that it was thawed")
+	}
+	if err := m.Thaw(ctx, f); err != nil || !grows(t, out) || !grows(t, late) {
+		t.Errorf("thawed, it does not go on: %v", err)
+	}
+}
+
+// TestFreezeInAStorm freezes within seconds where processes are made as fast as they can be.
+func TestFreezeInAStorm(t *testing.T) {
+	if !inLab(t) {
+		return
+	}
+	m, out := machine(t), filepath.Join(t.TempDir(), "out")
+	for range 8 {
+		start(t, "OPENCLAW_SHELL=exec", "sh", "-c", "while :; do (echo x >>"+out+") & done")
+	}
+	if !grows(t, out) {
+		t.Fatal("the programs do not run")
+	}
+	begun := time.Now()
+	f, err := m.Freeze(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("froze %d processes in %v, %d passes, gaps %q", len(f.Processes), time.Since(begun), f.Passes, f.Gaps)
+	if grows(t, out) {
+		t.Error("they still act")
+	}
 }

@@ -78,6 +78,9 @@ func (m Machine) Plan(ctx context.Context, f *Frozen, installs []*openclaw.Insta
 	p.Cron, gaps = m.crontabs()
 	p.Gaps = append(p.Gaps, gaps...)
 	p.Ports = gatewayPorts(installs, containers)
+	if !m.Mac {
+		p.Ports = unique(append(p.Ports, m.publishedPorts(ctx, p.Ports)...))
+	}
 	return p, m.planOptions(ctx, p, installs, o)
 }
 

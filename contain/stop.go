@@ -86,17 +86,20 @@ func (c *Containment) disable(u Unit) error {
 
 // runtimeDropIn keeps a unit down until the next boot, where the disk or the case take nothing more. It needs no undoing.
 func (c *Containment) runtimeDropIn(u Unit) error {
-	dir := "/run/systemd/system"
-	if u.User {
-		dir = "/run/systemd/user"
-	}
-	file := path.Join(dir, u.Name+".d", dropInName)
+	file := runtimeFile(u)
 	owner := host.Owner{UID: uint32(c.UID)}
 	_, was, err := host.ReadFile(owner, file)
 	if err == nil {
 		_, err = host.Rewrite(owner, file, dropIn(u), was, 0o644)
 	}
 	return err
+}
+
+func runtimeFile(u Unit) string {
+	if u.User {
+		return path.Join("/run/systemd/user", u.Name+".d", dropInName)
+	}
+	return path.Join("/run/systemd/system", u.Name+".d", dropInName)
 }
 
 func (c *Containment) writeDropIn(dir string, u Unit) error {
@@ -113,6 +116,10 @@ func (c *Containment) reload(ctx context.Context, units []Unit) (checks []Check)
 	var seen []string
 	for _, u := range units {
 		mgr, ok := c.managerOf(u)
+		if hidden := fmt.Sprintf("hidden %d", u.UID); !ok && u.User && !slices.Contains(seen, hidden) {
+			seen = append(seen, hidden)
+			checks = append(checks, c.holdManager(ctx, u.UID)...) // it runs and cannot be asked: somebody hid it
+		}
 		if !ok || slices.Contains(seen, mgr.String()) {
 			continue
 		}
@@ -132,7 +139,15 @@ func (c *Containment) reload(ctx context.Context, units []Unit) (checks []Check)
 
 // holdManager holds a user's manager that does not obey: it would start again what is killed.
 func (c *Containment) holdManager(ctx context.Context, uid uint32) (checks []Check) {
-	table, err := c.Processes(ctx)
+	for _, ref := range c.managersOf(ctx, uid) {
+		checks = append(checks, c.hold(ref))
+	}
+	return checks
+}
+
+// managersOf are the processes of a user's manager, whether it can be asked or hides.
+func (m Machine) managersOf(ctx context.Context, uid uint32) (refs []Ref) {
+	table, err := m.Processes(ctx)
 	if err != nil {
 		return nil
 	}
@@ -140,10 +155,10 @@ func (c *Containment) holdManager(ctx context.Context, uid uint32) (checks []Che
 		if p.Comm == "systemd" && p.UID == uid && p.PID != 1 {
 			ref := refOf(p)
 			ref.Role = RoleKeeper
-			checks = append(checks, c.hold(ref))
+			refs = append(refs, ref)
 		}
 	}
-	return checks
+	return refs
 }
 
 // hold stops a supervisor and leaves it alive, because other things run under it.

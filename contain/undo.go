@@ -38,6 +38,7 @@ func (c *Containment) Undo(ctx context.Context, force bool) []Check {
 		}
 		checks = append(checks, c.done("let go", r.String(), err, fmt.Sprintf("kill -CONT %d", r.PID)))
 	}
+	checks = append(checks, c.tidy()...)
 	checks = append(checks, c.reload(ctx, j.Units)...)
 	for _, u := range j.Units {
 		if u.Domain != "" {
@@ -106,6 +107,7 @@ func (c *Containment) revert(f *File, force bool) error {
 			return err
 		}
 		return host.As(f.Owner, func() error {
+			_ = host.RemoveTemporary(f.Owner, path.Dir(f.Path))
 			_ = os.Remove(path.Dir(f.Path)) // of a unit's drop-ins, if it was made for ours alone
 			return nil
 		})
@@ -200,4 +202,27 @@ func (c *Containment) WouldStart() (lines []string) {
 		}
 	}
 	return lines
+}
+
+// tidy removes what no record tells of: drop-ins in memory, and what a run that was killed was about to put in place.
+func (c *Containment) tidy() (checks []Check) {
+	for _, u := range c.Journal.Units {
+		file := runtimeFile(u)
+		text, st, err := host.ReadFile(host.Owner{UID: uint32(c.UID)}, file)
+		if err == nil && st.Exists && string(text) == string(dropIn(u)) {
+			err = host.Remove(host.Owner{UID: uint32(c.UID)}, file, st)
+			checks = append(checks, c.done("restore", file, err, "rm "+file))
+			_ = os.Remove(path.Dir(file))
+		}
+	}
+	dirs := map[string]host.Owner{"/etc/openclaw-ir": {UID: uint32(c.UID)}, "/etc/systemd/system": {UID: uint32(c.UID)}, "/etc/ufw": {UID: uint32(c.UID)}, "/etc/default": {UID: uint32(c.UID)}}
+	for _, f := range c.Journal.Files {
+		dirs[path.Dir(f.Path)] = f.Owner
+	}
+	for dir, owner := range dirs {
+		if err := host.RemoveTemporary(owner, dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			checks = append(checks, c.done("tidy", dir, err, "ls -la "+dir))
+		}
+	}
+	return checks
 }

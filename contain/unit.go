@@ -28,6 +28,8 @@ type Unit struct {
 	// Answers says whether the unit's manager was there to be asked.
 	Answers bool `json:"answers"`
 
+	later []string // drop-ins that come after ours, and may take back what it says
+
 	Domain string `json:"domain,omitempty"` // of a job of launchd, such as gui/501; Name is its label
 	Plist  string `json:"plist,omitempty"`  // the file that defines the job, as far as one does
 }
@@ -54,7 +56,7 @@ func (u Unit) command(verb string) string {
 }
 
 // unitProperties are what is asked of a unit (org.freedesktop.systemd1(5)).
-const unitProperties = "--property=Id,LoadState,ActiveState,SubState,UnitFileState,Restart,MainPID,ExecStart,FragmentPath,Description,Names"
+const unitProperties = "--property=Id,LoadState,ActiveState,SubState,UnitFileState,Restart,MainPID,ExecStart,FragmentPath,Description,Names,DropInPaths"
 
 // units finds the units to keep down: those that mention OpenClaw, those whose main process is one of its own (a unit of
 // any name that runs the gateway or PM2), and those that its installation's files define, whether loaded or not.
@@ -64,6 +66,9 @@ func (m Machine) units(ctx context.Context, installs []*openclaw.Installation, p
 	}
 	for _, mgr := range m.managers() {
 		found, err := m.ask(ctx, mgr, procs)
+		if err != nil && mgr.User && len(m.managersOf(ctx, mgr.UID)) == 0 {
+			continue // it was about to end
+		}
 		if err != nil {
 			gaps = append(gaps, fmt.Sprintf("units of %s: %v", mgr, err))
 			continue
@@ -76,7 +81,28 @@ func (m Machine) units(ctx context.Context, installs []*openclaw.Installation, p
 			list = addDefined(list, u, users)
 		}
 	}
+	// Those that run come first: who floods the machine with units must not keep us from the one that counts.
+	slices.SortStableFunc(list, func(a, b Unit) int { return cmp.Compare(rankUnit(a), rankUnit(b)) })
+	if len(list) > maxUnits {
+		gaps = append(gaps, fmt.Sprintf("%d units that mention OpenClaw, beyond the first %d, are left as they are", len(list)-maxUnits, maxUnits))
+		list = list[:maxUnits]
+	}
 	return list, gaps
+}
+
+// maxUnits bounds how many units are kept down: each costs some milliseconds before the kill.
+const maxUnits = 200
+
+func rankUnit(u Unit) int {
+	switch {
+	case u.MainPID > 0:
+		return 0
+	case u.Running:
+		return 1
+	case u.Enabled == "enabled":
+		return 2
+	}
+	return 3
 }
 
 // ask asks a manager for its units that are OpenClaw's.
@@ -87,7 +113,10 @@ func (m Machine) ask(ctx context.Context, mgr host.Manager, procs []host.Process
 	}
 	var names []string
 	for b := range blocks(string(loaded.Stdout)) {
-		if host.MentionsProduct(b.text) || slices.ContainsFunc(procs, func(p host.Process) bool { return p.PID == b.number("MainPID") && p.PID > 1 }) {
+		runs := func(p host.Process) bool {
+			return p.PID == b.number("MainPID") && p.PID > 1 || unitOf(p) == b.get("Id")
+		}
+		if host.MentionsProduct(b.text) || slices.ContainsFunc(procs, runs) {
 			names = append(names, b.get("Id"))
 		}
 	}
@@ -97,7 +126,7 @@ func (m Machine) ask(ctx context.Context, mgr host.Manager, procs []host.Process
 			names = append(names, f[0])
 		}
 	}
-	for _, name := range unique(names) {
+	for _, name := range unique(names)[:min(len(unique(names)), 5*maxUnits)] {
 		if u, ok := m.show(ctx, mgr, name); ok {
 			list = append(list, u)
 		}
@@ -117,6 +146,11 @@ func (m Machine) show(ctx context.Context, mgr host.Manager, name string) (Unit,
 			Restart: b.get("Restart"), MainPID: b.number("MainPID"), Answers: true,
 		}
 		u.Running = u.Active != "inactive" && u.Active != "failed"
+		for _, file := range strings.Fields(b.get("DropInPaths")) {
+			if path.Base(file) > dropInName {
+				u.later = append(u.later, file)
+			}
+		}
 		return u, b.get("LoadState") != "not-found"
 	}
 	return Unit{}, false
@@ -183,14 +217,14 @@ func (m Machine) unitDirs(u Unit, home string) []string {
 	switch {
 	case !u.User:
 		return []string{"/etc/systemd/system"}
-	case m.UID == 0:
+	case m.UID == 0 && host.MentionsProduct(u.Name): // another user's unit of another name may be quite another's
 		return []string{"/etc/systemd/user", path.Join(home, ".config/systemd/user")}
 	}
 	return []string{path.Join(home, ".config/systemd/user")}
 }
 
 // dropInName sorts after every drop-in that OpenClaw or its user would write.
-const dropInName = "zzzz-openclaw-ir-contain.conf"
+const dropInName = "~~~~openclaw-ir-contain.conf"
 
 // dropIn keeps a unit from starting, and from being started again when its process is killed.
 func dropIn(u Unit) []byte {

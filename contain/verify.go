@@ -151,16 +151,26 @@ func (c *Containment) verifyUnit(ctx context.Context, u Unit) Check {
 		if now, found := c.show(ctx, mgr, u.Name); found {
 			starts := slices.Contains([]string{"enabled", "enabled-runtime", "linked", "linked-runtime"}, now.Enabled)
 			dead := !now.Running || now.Active == "deactivating" && now.MainPID == 0 // its manager waits for what has ended
-			check.OK = dead && !starts && c.keptDown(u)
+			check.OK = dead && !starts && c.keptDown(u) && len(now.later) == 0
 			check.Detail = now.Active + ", " + now.Enabled
+			if len(now.later) > 0 {
+				check.Detail += ", and " + strings.Join(now.later, ", ") + " may let it start"
+				check.Hint = "look at that file, remove it, then openclaw-ir contain again"
+			}
 			if check.Detail = strings.Trim(check.Detail, ", "); check.OK {
 				check.Detail, check.Hint = check.Detail+", cannot be started", ""
 			}
 			return check
 		}
 	}
+	for _, r := range c.managersOf(ctx, u.UID) {
+		if u.User && c.isAlive(r) && !c.isStopped(r) {
+			check.Detail = fmt.Sprintf("its manager (process %d) runs and does not say", r.PID)
+			return check
+		}
+	}
 	if check.OK = c.keptDown(u); check.OK {
-		check.Detail, check.Hint = "its manager does not run; it cannot be started", ""
+		check.Detail, check.Hint = "its manager does not run, or is held; it cannot be started", ""
 	}
 	return check
 }

@@ -5,8 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os/signal"
 	"runtime"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/clawbook/openclaw-ir/collect"
@@ -99,6 +101,7 @@ type containing struct {
 }
 
 func runContain(c *cli.Context, e env) error {
+	ignorePipe()
 	x := &containing{env: e, c: c, frozen: &contain.Frozen{}}
 	begun := time.Now()
 	var err error
@@ -120,6 +123,9 @@ func runContain(c *cli.Context, e env) error {
 	}
 	return x.run(took)
 }
+
+// ignorePipe keeps a reader that goes away, such as head, from ending what is half done.
+func ignorePipe() { signal.Ignore(syscall.SIGPIPE) }
 
 func newMachine(e env) (contain.Machine, error) {
 	root, err := host.OpenRoot("/")
@@ -153,7 +159,10 @@ func (x *containing) run(took time.Duration) error {
 	if x.c.Bool("dry-run") {
 		return x.end("nothing was frozen or changed")
 	}
-	if yes, err := x.agreed(); !yes || err != nil {
+	release := x.machine.Guard(context.WithoutCancel(x.c.Context), x.frozen)
+	yes, err := x.agreed()
+	release()
+	if !yes || err != nil {
 		return x.thawed(err)
 	}
 	return x.contain()
@@ -275,7 +284,7 @@ func (x *containing) contain() error {
 		x.say("verify", contain.Check{What: "not looked at", Detail: gap, Hint: rootHint(x.uid)})
 	}
 	if err := con.Finish(x.failed); err != nil {
-		return err
+		x.say("verify", contain.Check{What: "record of the containment", Detail: err.Error(), Hint: "free some room for the case, then openclaw-ir contain again"})
 	}
 	return x.end(fmt.Sprintf("contained; to take it back: openclaw-ir contain undo --case %s", con.Case.Name()))
 }
@@ -312,6 +321,11 @@ func (x *containing) seal(cs *casefile.Case) (bundle string, err error) {
 	if err != nil {
 		return "", err
 	}
+	release, err := x.con.Reserve()
+	if err != nil {
+		return "", err
+	}
+	defer release()
 	col := &collection{
 		env: x.env, c: x.c, ctx: x.c.Context, root: x.machine.Root, runner: x.machine.Run, installs: x.installs, gaps: x.gaps,
 		options: collect.Options{Profile: collect.Volatile, Since: time.Now().AddDate(0, 0, -1)},

@@ -79,6 +79,7 @@ Examples:
 				return err
 			}
 			defer done()
+			ignorePipe()
 			return x.undo()
 		},
 	}

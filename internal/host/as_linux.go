@@ -41,9 +41,24 @@ func asThread(owner Owner, do func() error) (err error) {
 	}
 	_ = unix.Setfsgid(int(owner.GID))
 	_ = unix.Setfsuid(int(owner.UID))
+	if err := dropCapabilities(); err != nil {
+		return fmt.Errorf("acting as user %d: %w", owner.UID, err)
+	}
 	// They tell no error; setting an id that is none returns the one in force.
 	if uid, _ := unix.SetfsuidRetUid(-1); uid != int(owner.UID) {
 		return fmt.Errorf("acting as user %d: %w", owner.UID, errors.ErrUnsupported)
 	}
 	return do()
+}
+
+// dropCapabilities takes from this thread what setfsuid leaves it, such as tracing other processes, by which /proc leads into
+// them. The effective user stays root, so that the user cannot signal the thread.
+func dropCapabilities() error {
+	hdr := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	if err := unix.Capget(&hdr, &data[0]); err != nil {
+		return err
+	}
+	data[0].Effective, data[1].Effective = 0, 0
+	return unix.Capset(&hdr, &data[0])
 }

@@ -73,9 +73,19 @@ const (
 )
 
 // Processes reads the process table. What cannot be read of a process is a gap in it; the error is only for
-// a /proc that cannot be read at all, or the context's.
+// a /proc that cannot be read at all, or the context's: what was read until then is returned with it.
 func Processes(ctx context.Context, r *Root) (ProcessTable, error) {
 	var t ProcessTable
+	err := t.list(ctx, r)
+	slices.SortFunc(t.Processes, func(a, b Process) int { return a.PID - b.PID })
+	assignRoles(r, t.Processes)
+	if err != nil {
+		return t, fmt.Errorf("listing processes: %w", err)
+	}
+	return t, nil
+}
+
+func (t *ProcessTable) list(ctx context.Context, r *Root) error {
 	boot := bootTime(r)
 	budget := argvBudget
 	for e, err := range r.ReadDirIter("proc") {
@@ -83,7 +93,7 @@ func Processes(ctx context.Context, r *Root) (ProcessTable, error) {
 			err = ctx.Err()
 		}
 		if err != nil {
-			return t, fmt.Errorf("listing processes: %w", err)
+			return err
 		}
 		pid, err := strconv.Atoi(e.Name())
 		if err != nil || pid <= 0 {
@@ -104,9 +114,7 @@ func Processes(ctx context.Context, r *Root) (ProcessTable, error) {
 		p.Started = boot.Add(time.Duration(p.Start) * (time.Second / 100)).UTC() // USER_HZ is 100 everywhere
 		t.Processes = append(t.Processes, p)
 	}
-	slices.SortFunc(t.Processes, func(a, b Process) int { return a.PID - b.PID })
-	assignRoles(r, t.Processes)
-	return t, nil
+	return nil
 }
 
 // bootTime is the zero time if /proc/stat doesn't tell it.

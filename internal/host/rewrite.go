@@ -81,6 +81,22 @@ func Rewrite(owner Owner, path string, text []byte, was FileState, mode fs.FileM
 	return now, err
 }
 
+// temporaryPrefix begins the name of a file that is about to replace another.
+const temporaryPrefix = ".openclaw-ir-"
+
+// RemoveTemporary removes from a directory what a Rewrite that was killed left there.
+func RemoveTemporary(owner Owner, dir string) error {
+	return As(owner, func() error {
+		names, err := filepath.Glob(filepath.Join(dir, temporaryPrefix+"*"))
+		for _, name := range names {
+			if fi, serr := os.Lstat(name); serr == nil && fi.Mode().IsRegular() && len(filepath.Base(name)) == len(temporaryPrefix)+len(rand.Text()) {
+				err = errors.Join(err, os.Remove(name))
+			}
+		}
+		return err
+	})
+}
+
 func rewrite(path string, text []byte, was FileState, mode fs.FileMode) (FileState, error) {
 	if real, err := filepath.EvalSymlinks(path); err == nil {
 		path = real
@@ -96,7 +112,7 @@ func rewrite(path string, text []byte, was FileState, mode fs.FileMode) (FileSta
 	} else {
 		mode = fs.FileMode(was.Mode & 0o777)
 	}
-	temporary := filepath.Join(dir, ".openclaw-ir-"+rand.Text())
+	temporary := filepath.Join(dir, temporaryPrefix+rand.Text())
 	err := writeLike(temporary, text, was, mode)
 	if err == nil {
 		err = unchanged(path, was)
