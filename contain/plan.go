@@ -81,21 +81,24 @@ func (m Machine) Plan(ctx context.Context, f *Frozen, installs []*openclaw.Insta
 	if !m.Mac {
 		p.Ports = unique(append(p.Ports, m.publishedPorts(ctx, p.Ports)...))
 	}
-	return p, m.planOptions(ctx, p, installs, o)
+	m.planOptions(ctx, p, installs, o)
+	return p, nil
 }
 
 // planOptions adds the steps that were asked for.
-func (m Machine) planOptions(ctx context.Context, p *Plan, installs []*openclaw.Installation, o Options) (err error) {
+func (m Machine) planOptions(ctx context.Context, p *Plan, installs []*openclaw.Installation, o Options) {
 	if o.LockConfig {
 		m.planLocks(p, installs)
 	}
 	if o.Firewall == nil {
-		return nil
+		return
 	}
 	fw := *o.Firewall
 	fw.Ports = p.Ports
-	p.Firewall, err = PlanFirewall(ctx, m, fw)
-	return err
+	var err error
+	if p.Firewall, err = PlanFirewall(ctx, m, fw); err != nil { // no reason not to stop the agent
+		p.Firewall, p.Gaps = nil, append(p.Gaps, "closing the firewall: "+err.Error())
+	}
 }
 
 // defaultPort is the gateway's (FACTS 1). The port of the browser's control is two above.

@@ -195,45 +195,68 @@ func (x *containing) look() error {
 	}
 	x.installs, x.gaps = openclaw.Find(x.machine.Root, openclaw.FindOptions{UID: x.uid, StateDirs: dirs})
 	options := contain.Options{LockConfig: x.c.Bool("lock-config")}
+	var gaps []string
 	if !x.c.Bool("no-firewall") && !x.machine.Mac {
-		ways, err := contain.Responder(x.c.Context, x.machine, x.getenv("SSH_CONNECTION"), x.c.StringSlice("allow-from"))
-		if err != nil {
-			return err
+		options.Firewall, err = x.ways()
+		if err != nil { // no reason not to stop the agent
+			gaps = append(gaps, "closing the firewall: "+err.Error())
 		}
-		ways, others := contain.OwnWays(ways)
-		for _, w := range others {
-			x.console.Warningf("another %s is open from %s: new ones from there are not let in; --allow-from keeps it", w.By, w.From)
-		}
-		for _, w := range ways {
-			if w.Peer.IsValid() && x.way == "" {
-				x.way = fmt.Sprintf(" (you are on SSH from %s, port %d: kept open)", w.From.Addr(), w.Port)
-			}
-		}
-		options.Firewall = &contain.FirewallOptions{Responder: ways, Egress: x.c.Bool("egress")}
 	}
-	x.plan, err = x.machine.Plan(x.c.Context, x.frozen, x.installs, options)
-	return err
+	if x.plan, err = x.machine.Plan(x.c.Context, x.frozen, x.installs, options); err != nil {
+		return fmt.Errorf("looking at the host: %w", err)
+	}
+	x.plan.Gaps = append(x.plan.Gaps, gaps...)
+	return nil
 }
 
-// thawed lets everything go on as if nothing had been, because there was a "no" or an error before anything changed. A
-// connection that drops is no "no": then what is frozen stays so.
+// ways finds the ways in that are to stay open.
+func (x *containing) ways() (*contain.FirewallOptions, error) {
+	all, err := contain.Responder(x.c.Context, x.machine, x.getenv("SSH_CONNECTION"), x.c.StringSlice("allow-from"))
+	if err != nil {
+		return nil, err
+	}
+	own, others := contain.OwnWays(all)
+	for _, w := range others {
+		x.console.Warningf("another %s is open from %s: new ones from there are not let in; --allow-from keeps it", w.By, w.From)
+	}
+	for _, w := range own {
+		if w.Peer.IsValid() && x.way == "" {
+			x.way = fmt.Sprintf(" (you are on SSH from %s, port %d: kept open)", w.From.Addr(), w.Port)
+		}
+	}
+	return &contain.FirewallOptions{Responder: own, Egress: x.c.Bool("egress")}, nil
+}
+
+// thawed lets everything go on as if nothing had been, because of a "no", an interrupt or wrong use. An error is no "no", nor is a
+// connection that drops: then what is frozen stays so.
 func (x *containing) thawed(err error) error {
-	if cause := context.Cause(x.c.Context); cause != nil && strings.Contains(cause.Error(), "hangup") {
-		x.console.Warningf("the connection dropped; what is frozen stays frozen: openclaw-ir contain goes on, openclaw-ir contain undo thaws it")
+	if len(x.frozen.Processes) == 0 && x.con == nil {
+		return err
+	}
+	if !x.isNo(err) {
+		x.console.Warningf("what is frozen stays frozen: openclaw-ir contain goes on, and a \"no\" there thaws it")
 		return err
 	}
 	ctx := context.WithoutCancel(x.c.Context)
 	var terr error
-	switch {
-	case x.con != nil:
+	if x.con != nil {
 		terr = x.con.Release(ctx)
-	case len(x.frozen.Processes) > 0:
+	} else {
 		terr = x.machine.Thaw(ctx, x.frozen)
 	}
 	if terr == nil && len(x.frozen.Processes) > 0 {
 		x.console.Printf("thawed; nothing was changed")
 	}
 	return errors.Join(err, terr)
+}
+
+// isNo reports that the person who runs this does not want to go on.
+func (x *containing) isNo(err error) bool {
+	if cause := context.Cause(x.c.Context); cause != nil {
+		return !strings.Contains(cause.Error(), "hangup")
+	}
+	var ce *codeError
+	return err == nil || errors.Is(err, context.Canceled) || errors.As(err, &ce) && ce.code == exitUsage
 }
 
 // busy leaves everything frozen if another run is at work: it will kill what is frozen, or thaw it.
