@@ -11,9 +11,12 @@ import (
 	"io/fs"
 	"iter"
 	"os"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -61,7 +64,7 @@ type EnvMark struct {
 type ProcessTable struct {
 	Processes []Process // by rising PID
 	Vanished  int       // ended while they were read
-	stuck     int
+	stuck     int32
 }
 
 const (
@@ -85,36 +88,55 @@ func Processes(ctx context.Context, r *Root) (ProcessTable, error) {
 	return t, nil
 }
 
+// list reads every process, on all processors: freezing waits for it.
 func (t *ProcessTable) list(ctx context.Context, r *Root) error {
-	boot := bootTime(r)
-	budget := argvBudget
+	var pids []int
 	for e, err := range r.ReadDirIter("proc") {
 		if err == nil {
 			err = ctx.Err()
 		}
 		if err != nil {
+			t.readAll(ctx, r, pids)
 			return err
 		}
-		pid, err := strconv.Atoi(e.Name())
-		if err != nil || pid <= 0 {
-			continue
+		if pid, err := strconv.Atoi(e.Name()); err == nil && pid > 0 {
+			pids = append(pids, pid)
 		}
-		limit := argvLimit
-		if budget <= 0 {
-			limit = argvBeyond
-		}
-		p, ok := t.read(ctx, r, pid, limit)
-		if !ok {
-			t.Vanished++
-			continue
-		}
-		for _, a := range p.Argv {
-			budget -= len(a)
-		}
-		p.Started = boot.Add(time.Duration(p.Start) * (time.Second / 100)).UTC() // USER_HZ is 100 everywhere
-		t.Processes = append(t.Processes, p)
 	}
-	return nil
+	t.readAll(ctx, r, pids)
+	return ctx.Err()
+}
+
+func (t *ProcessTable) readAll(ctx context.Context, r *Root, pids []int) {
+	boot := bootTime(r)
+	var budget atomic.Int64
+	budget.Store(argvBudget)
+	var next atomic.Int64
+	var mu sync.Mutex
+	var workers sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		workers.Go(func() {
+			for i := next.Add(1) - 1; i < int64(len(pids)) && ctx.Err() == nil; i = next.Add(1) - 1 {
+				limit := argvLimit
+				if budget.Load() <= 0 {
+					limit = argvBeyond
+				}
+				p, ok := t.read(ctx, r, pids[i], limit)
+				for _, a := range p.Argv {
+					budget.Add(-int64(len(a)))
+				}
+				p.Started = boot.Add(time.Duration(p.Start) * (time.Second / 100)).UTC() // USER_HZ is 100 everywhere
+				mu.Lock()
+				if ok {
+					t.Processes = append(t.Processes, p)
+				} else {
+					t.Vanished++
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	workers.Wait()
 }
 
 // bootTime is the zero time if /proc/stat doesn't tell it.
@@ -162,7 +184,7 @@ func (t *ProcessTable) read(ctx context.Context, r *Root, pid, limit int) (p Pro
 // readMemory reads what lies in the process's own memory. A process can put that on a file system that never
 // answers, which blocks the reader as it blocks ps(1); hence the time limit.
 func (t *ProcessTable) readMemory(ctx context.Context, r *Root, dir string, limit int, p *Process) {
-	if t.stuck >= stuckLimit {
+	if atomic.LoadInt32(&t.stuck) >= stuckLimit {
 		p.gap("cmdline, environ", errors.New("not tried: too many processes don't let theirs be read"))
 		return
 	}
@@ -181,7 +203,7 @@ func (t *ProcessTable) readMemory(ctx context.Context, r *Root, dir string, limi
 		return m, nil
 	})
 	if err != nil {
-		t.stuck++
+		atomic.AddInt32(&t.stuck, 1)
 		p.gap("cmdline, environ", err)
 		return
 	}
@@ -324,7 +346,7 @@ func hashExes(ctx context.Context, r *Root, t *ProcessTable, limit int64) {
 		if p.Exe == "" {
 			continue
 		}
-		if t.stuck >= stuckLimit {
+		if atomic.LoadInt32(&t.stuck) >= stuckLimit {
 			p.gap("exe", errors.New("not tried: too many programs don't let themselves be read"))
 			continue
 		}
@@ -333,7 +355,7 @@ func hashExes(ctx context.Context, r *Root, t *ProcessTable, limit int64) {
 			continue // it ended; its row is a little older than this
 		}
 		if errors.Is(err, context.DeadlineExceeded) {
-			t.stuck++
+			atomic.AddInt32(&t.stuck, 1)
 		}
 		if err != nil {
 			p.gap("exe", err)
