@@ -106,14 +106,24 @@ func (m Machine) subdirs(dir string) (list []string) {
 	return list
 }
 
-// hurry gives us what processor there is, which a storm of processes would take, and returns what gives it back.
-func hurry() func() {
+// hurry gives our threads what processor there is, which a storm of processes would take, and returns what gives it back.
+// Without root's rights it does nothing.
+func hurry() (rest func()) {
 	const first = -20
 	before, err := unix.Getpriority(unix.PRIO_PROCESS, 0)
-	if err != nil || unix.Setpriority(unix.PRIO_PROCESS, 0, first) != nil {
+	if err != nil {
 		return func() {}
 	}
-	return func() { _ = unix.Setpriority(unix.PRIO_PROCESS, 0, 20-before) } // the system call returns 20 minus it
+	set := func(nice int) {
+		tasks, _ := os.ReadDir("/proc/self/task")
+		for _, t := range tasks {
+			if tid, err := strconv.Atoi(t.Name()); err == nil {
+				_ = unix.Setpriority(unix.PRIO_PROCESS, tid, nice)
+			}
+		}
+	}
+	set(first)
+	return func() { set(20 - before) } // the system call returns 20 minus it
 }
 
 // freezeMore stops further processes, such as those of a sandbox.
