@@ -33,6 +33,13 @@ type Frozen struct {
 	Passes    int      `json:"passes"`            // over the process table until nothing new was found
 	// Gaps says what may still act, one "what: why" each.
 	Gaps []string `json:"gaps,omitempty"`
+
+	last map[identity]bool // what the pass before saw
+}
+
+type identity struct {
+	pid   int
+	start uint64
 }
 
 const (
@@ -42,6 +49,9 @@ const (
 	freezeTime   = 2 * time.Second
 	// freezePass bounds one pass: while processes are made faster than they are read, a listing has no end.
 	freezePass = 300 * time.Millisecond
+	// settleTime is how long what was stopped may take to stop.
+	settleTime = 500 * time.Millisecond
+	settleStep = time.Millisecond
 )
 
 // Freeze keeps the gateway and everything it started from acting: it freezes the cgroups that are OpenClaw's alone, and
@@ -55,10 +65,15 @@ func (m Machine) Freeze(ctx context.Context) (*Frozen, error) {
 	for f.Passes < freezePasses && time.Now().Before(end) {
 		f.Passes++
 		again, err := f.pass(ctx, m)
-		if err != nil || !again {
+		if err != nil {
 			return f, err
 		}
+		if !again {
+			f.settle(m)
+			return f, nil
+		}
 	}
+	f.settle(m)
 	f.gap("processes", errors.New("new ones appear as fast as they are stopped"))
 	return f, nil
 }
@@ -69,10 +84,47 @@ func (f *Frozen) pass(ctx context.Context, m Machine) (again bool, err error) {
 	defer cancel()
 	table, err := m.Processes(limited)
 	found := f.stop(m, actors(table.Processes, nil))
+	found = f.moved(table) || found
 	if err != nil && ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
 		return true, nil
 	}
 	return found, err
+}
+
+// settle waits until what was stopped has stopped: what runs in a system call stops when that ends. What waits there, for a disk
+// or for a child that is stopped itself, does nothing until then, and stops after.
+func (f *Frozen) settle(m Machine) {
+	end := time.Now().Add(settleTime)
+	for _, r := range f.Processes {
+		for {
+			start, state, err := m.alive(r.PID)
+			if err != nil || start != r.Start || state != "R" {
+				break
+			}
+			if time.Now().After(end) {
+				f.gap(fmt.Sprintf("process %d (%s)", r.PID, r.Role), errors.New("has not stopped yet: it is in a system call"))
+				break
+			}
+			time.Sleep(settleStep)
+		}
+	}
+}
+
+// moved reports whether a process could have been missed: one that ended while it was read, or that is new since the pass
+// before and belongs to a user of what is frozen, may have left a child that no pass has seen yet.
+func (f *Frozen) moved(table host.ProcessTable) bool {
+	users := map[uint32]bool{}
+	for _, r := range f.Processes {
+		users[r.UID] = true
+	}
+	now, moved := make(map[identity]bool, len(table.Processes)), table.Vanished > 0
+	for _, p := range table.Processes {
+		id := identity{p.PID, p.Start}
+		now[id] = true
+		moved = moved || users[p.UID] && !f.last[id]
+	}
+	f.last = now
+	return moved && len(f.Processes) > 0
 }
 
 // freezeKnown freezes the cgroups of OpenClaw's units before anything is read: from then on what is in them forks no more.

@@ -41,7 +41,7 @@ func (m Machine) Plan(ctx context.Context, f *Frozen, installs []*openclaw.Insta
 		return nil, err
 	}
 	procs := actors(table.Processes, nil)
-	p := &Plan{Gaps: slices.Clone(f.Gaps)}
+	p := &Plan{} // what could not be frozen has been told, and is looked at again when it is killed
 	containers, gaps := m.containers(ctx, procs, table.Processes)
 	p.Containers, p.Gaps = containers, append(p.Gaps, gaps...)
 	for _, c := range containers {
