@@ -50,8 +50,9 @@ const (
 	// freezePass bounds one pass: while processes are made faster than they are read, a listing has no end.
 	freezePass = 300 * time.Millisecond
 	// settleTime is how long what was stopped may take to stop.
-	settleTime = 500 * time.Millisecond
-	settleStep = time.Millisecond
+	settleTime    = 500 * time.Millisecond
+	settleWaiting = 50 * time.Millisecond
+	settleStep    = time.Millisecond
 )
 
 // Freeze keeps the gateway and everything it started from acting: it freezes the cgroups that are OpenClaw's alone, and
@@ -91,17 +92,18 @@ func (f *Frozen) pass(ctx context.Context, m Machine) (again bool, err error) {
 	return found, err
 }
 
-// settle waits until what was stopped has stopped: what runs in a system call stops when that ends. What waits there, for a disk
-// or for a child that is stopped itself, does nothing until then, and stops after.
+// settle waits until what was stopped has stopped: what is in a system call finishes that first, such as one last write. What
+// waits in one, for a disk or for a child that is stopped itself, may do so for ever, and is not waited for that long.
 func (f *Frozen) settle(m Machine) {
-	end := time.Now().Add(settleTime)
+	begun := time.Now()
 	for _, r := range f.Processes {
 		for {
 			start, state, err := m.alive(r.PID)
-			if err != nil || start != r.Start || state != "R" {
+			waits := state == "D" && time.Since(begun) < settleWaiting
+			if err != nil || start != r.Start || state != "R" && !waits {
 				break
 			}
-			if time.Now().After(end) {
+			if time.Since(begun) > settleTime {
 				f.gap(fmt.Sprintf("process %d (%s)", r.PID, r.Role), errors.New("has not stopped yet: it is in a system call"))
 				break
 			}
