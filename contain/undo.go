@@ -17,7 +17,7 @@ import (
 // nothing: see Start. Doing it again finishes what an earlier run left.
 func (c *Containment) Undo(ctx context.Context, force bool) []Check {
 	j := c.Journal
-	var checks []Check
+	checks := c.tidy() // first: a directory that was made for us alone goes when it is empty
 	if j.Firewall != nil && j.Firewall.State != Undone {
 		checks = append(checks, c.UndoFirewall(ctx, force))
 	}
@@ -38,7 +38,6 @@ func (c *Containment) Undo(ctx context.Context, force bool) []Check {
 		}
 		checks = append(checks, c.done("let go", r.String(), err, fmt.Sprintf("kill -CONT %d", r.PID)))
 	}
-	checks = append(checks, c.tidy()...)
 	checks = append(checks, c.reload(ctx, j.Units)...)
 	for _, u := range j.Units {
 		if u.Domain != "" {

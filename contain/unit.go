@@ -230,7 +230,8 @@ const dropInName = "~~~~openclaw-ir-contain.conf"
 func dropIn(u Unit) []byte {
 	text := "# openclaw-ir contain keeps this unit down; \"openclaw-ir contain undo\" takes this file away.\n[Unit]\nAssertPathExists=!/\n"
 	if path.Ext(u.Name) == ".service" {
-		text += "[Service]\nRestart=no\nRestartForceExitStatus=\n"
+		// OpenClaw's own unit gives a busy gateway 330 s to stop. A manager that missed the end of a process waits as long.
+		text += "[Service]\nRestart=no\nRestartForceExitStatus=\nTimeoutStopSec=5s\n"
 	}
 	return []byte(text)
 }
