@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/clawbook/openclaw-ir/internal/host"
+	"github.com/clawbook/openclaw-ir/internal/product"
 )
 
 // A Container runs the gateway, a node host, or one of the agent's sandboxes.
@@ -94,7 +95,7 @@ func (m Machine) inEngine(ctx context.Context, engine Container, inside map[stri
 	args := []string{"inspect", "--type", "container", "--"}
 	for line := range strings.Lines(string(ps.Stdout)) {
 		id, _, _ := strings.Cut(line, "\t")
-		if (host.MentionsProduct(line) || inside[id]) && isContainerID(id) && len(args) < maxContainers {
+		if (product.Mentions(line) || inside[id]) && isContainerID(id) && len(args) < maxContainers {
 			args = append(args, id)
 		}
 	}
@@ -166,8 +167,7 @@ func (engine Container) parseInspect(text []byte) ([]Container, error) {
 				}
 			}
 		}
-		slices.Sort(c.Ports)
-		c.Ports = slices.Compact(c.Ports)
+		c.Ports = unique(c.Ports)
 		list = append(list, c)
 	}
 	return list, nil

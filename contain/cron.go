@@ -8,6 +8,7 @@ import (
 	"github.com/clawbook/openclaw-ir/internal/host"
 	"github.com/clawbook/openclaw-ir/internal/json5"
 	"github.com/clawbook/openclaw-ir/internal/openclaw"
+	"github.com/clawbook/openclaw-ir/internal/product"
 )
 
 // cronMark begins a line of a crontab that was put out of action.
@@ -49,7 +50,7 @@ func (m Machine) crontabs() (list []File, gaps []string) {
 func disableCron(text string) (edits json5.Patch) {
 	at := 0
 	for line := range strings.Lines(text) {
-		if code := strings.TrimSpace(line); code != "" && code[0] != '#' && host.MentionsProduct(code) {
+		if code := strings.TrimSpace(line); code != "" && code[0] != '#' && product.Mentions(code) {
 			edits = append(edits, json5.Edit{Start: at, New: cronMark})
 		}
 		at += len(line)

@@ -134,8 +134,7 @@ func (f *Firewall) planWays(m Machine, o FirewallOptions, net network) {
 			f.Ports = append(f.Ports, uint16(p))
 		}
 	}
-	slices.Sort(f.Ports)
-	f.Ports = slices.Compact(f.Ports)
+	f.Ports = unique(f.Ports)
 	f.VPN = net.tunnels(m)
 	if _, err := m.Root.Stat("sys/class/net/tailscale0"); err == nil {
 		f.remark("tailscale0: only the gateway's ports are closed to the tailnet where UFW rules, since Tailscale's chains come before UFW's")
@@ -311,12 +310,7 @@ func (f *Firewall) Adopt(next *Firewall) {
 		}
 		f.Keep = append(f.Keep, w)
 	}
-	join := func(a, b []uint16) []uint16 {
-		a = slices.Concat(a, b)
-		slices.Sort(a)
-		return slices.Compact(a)
-	}
-	f.Ports, f.VPN = join(f.Ports, next.Ports), join(f.VPN, next.VPN)
+	f.Ports, f.VPN = unique(slices.Concat(f.Ports, next.Ports)), unique(slices.Concat(f.VPN, next.VPN))
 	f.Egress = f.Egress || next.Egress
 }
 

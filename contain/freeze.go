@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/clawbook/openclaw-ir/internal/host"
+	"github.com/clawbook/openclaw-ir/internal/product"
 	"golang.org/x/sys/unix"
 )
 
@@ -143,7 +144,7 @@ func (f *Frozen) freezeKnown(m Machine) {
 	}
 	for _, dir := range dirs {
 		for _, unit := range m.subdirs(dir) {
-			if name := path.Base(unit); path.Ext(name) == ".service" && host.MentionsProduct(name) {
+			if name := path.Base(unit); path.Ext(name) == ".service" && product.Mentions(name) {
 				f.freezeDir(m, unit)
 			}
 		}
@@ -179,9 +180,6 @@ func hurry() (rest func()) {
 	set(first)
 	return func() { set(20 - before) } // the system call returns 20 minus it
 }
-
-// freezeMore stops further processes, such as those of a sandbox.
-func (f *Frozen) freezeMore(m Machine, list []host.Process) { f.stop(m, list) }
 
 // stop stops what is not stopped yet and reports whether there was any.
 func (f *Frozen) stop(m Machine, list []host.Process) (found bool) {
@@ -268,7 +266,7 @@ func ownCgroup(r *host.Root, p host.Process) (dir string, ok bool) {
 		}
 		last := path.Base(cgroup)
 		_, inContainer := containerOf(p)
-		if strings.HasSuffix(last, ".service") && host.MentionsProduct(last) || inContainer && p.Role != host.RoleDescendant {
+		if strings.HasSuffix(last, ".service") && product.Mentions(last) || inContainer && p.Role != host.RoleDescendant {
 			if mount := cgroupMount(r); mount != "" {
 				return path.Join(mount, cgroup), true
 			}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/clawbook/openclaw-ir/internal/host"
 	"github.com/clawbook/openclaw-ir/internal/openclaw"
+	"github.com/clawbook/openclaw-ir/internal/product"
 )
 
 // target names a job of launchd as launchctl(1) takes it.
@@ -159,7 +160,7 @@ func loadedJobs(text string, procs []host.Process) (labels []string) {
 		}
 		pid, _ := strconv.Atoi(f[0])
 		ours := func(p host.Process) bool { return p.PID == pid && pid > 1 }
-		if host.MentionsProduct(f[2]) || slices.ContainsFunc(procs, ours) {
+		if product.Mentions(f[2]) || slices.ContainsFunc(procs, ours) {
 			labels = append(labels, f[2])
 		}
 	}

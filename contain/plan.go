@@ -53,7 +53,7 @@ func (m Machine) Plan(ctx context.Context, f *Frozen, installs []*openclaw.Insta
 		}
 	}
 	if len(f.Processes) > 0 {
-		f.freezeMore(m, procs)
+		f.stop(m, procs)
 	}
 	alone, shared := keepers(table.Processes, procs)
 	up := ancestors(table.Processes)
@@ -115,8 +115,7 @@ func gatewayPorts(installs []*openclaw.Installation, containers []Container) []i
 	for _, c := range containers {
 		ports = append(ports, c.Ports...)
 	}
-	slices.Sort(ports)
-	return slices.Compact(ports)
+	return unique(ports)
 }
 
 // Stops says in one phrase what is stopped.

@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/clawbook/openclaw-ir/internal/host"
+	"golang.org/x/sys/unix"
 )
 
 // Undo restores what was there before, in the reverse order: firewall, held supervisors, configuration, crontabs, links,
@@ -32,7 +33,7 @@ func (c *Containment) Undo(ctx context.Context, force bool) []Check {
 		}
 	}
 	for _, r := range j.Held {
-		err := c.resume(r)
+		err := c.signal(r, unix.SIGCONT)
 		if errors.Is(err, fs.ErrNotExist) {
 			err = nil
 		}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/clawbook/openclaw-ir/internal/host"
 	"github.com/clawbook/openclaw-ir/internal/openclaw"
+	"github.com/clawbook/openclaw-ir/internal/product"
 )
 
 // A Unit is a unit of systemd, or a job of launchd, that runs, starts or restarts OpenClaw, as it was before.
@@ -116,17 +117,18 @@ func (m Machine) ask(ctx context.Context, mgr host.Manager, procs []host.Process
 		runs := func(p host.Process) bool {
 			return p.PID == b.number("MainPID") && p.PID > 1 || unitOf(p) == b.get("Id")
 		}
-		if host.MentionsProduct(b.text) || slices.ContainsFunc(procs, runs) {
+		if product.Mentions(b.text) || slices.ContainsFunc(procs, runs) {
 			names = append(names, b.get("Id"))
 		}
 	}
 	files := m.Run.Run(ctx, mgr.Systemctl("list-unit-files", "--full", "--no-legend"))
 	for line := range strings.Lines(string(files.Stdout)) {
-		if f := strings.Fields(line); len(f) > 1 && host.MentionsProduct(f[0]) && !strings.Contains(f[0], "@.") && f[1] != "alias" {
+		if f := strings.Fields(line); len(f) > 1 && product.Mentions(f[0]) && !strings.Contains(f[0], "@.") && f[1] != "alias" {
 			names = append(names, f[0])
 		}
 	}
-	for _, name := range unique(names)[:min(len(unique(names)), 5*maxUnits)] {
+	names = unique(names)
+	for _, name := range names[:min(len(names), 5*maxUnits)] {
 		if u, ok := m.show(ctx, mgr, name); ok {
 			list = append(list, u)
 		}
@@ -217,7 +219,7 @@ func (m Machine) unitDirs(u Unit, home string) []string {
 	switch {
 	case !u.User:
 		return []string{"/etc/systemd/system"}
-	case m.UID == 0 && host.MentionsProduct(u.Name): // another user's unit of another name may be quite another's
+	case m.UID == 0 && product.Mentions(u.Name): // another user's unit of another name may be quite another's
 		return []string{"/etc/systemd/user", path.Join(home, ".config/systemd/user")}
 	}
 	return []string{path.Join(home, ".config/systemd/user")}

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/clawbook/openclaw-ir/internal/host"
-	"golang.org/x/sys/unix"
 )
 
 const (
@@ -163,10 +162,12 @@ func (c *Containment) verifyUnit(ctx context.Context, u Unit) Check {
 			return check
 		}
 	}
-	for _, r := range c.managersOf(ctx, u.UID) {
-		if u.User && c.isAlive(r) && !c.isStopped(r) {
-			check.Detail = fmt.Sprintf("its manager (process %d) runs and does not say", r.PID)
-			return check
+	if u.User {
+		for _, r := range c.managersOf(ctx, u.UID) {
+			if c.isAlive(r) && !c.isStopped(r) {
+				check.Detail = fmt.Sprintf("its manager (process %d) runs and does not say", r.PID)
+				return check
+			}
 		}
 	}
 	if check.OK = c.keptDown(u); check.OK {
@@ -249,6 +250,3 @@ func localAddrs() []netip.Addr {
 	}
 	return list[:min(len(list), 32)]
 }
-
-// resume lets a held supervisor go on.
-func (m Machine) resume(r Ref) error { return m.signal(r, unix.SIGCONT) }

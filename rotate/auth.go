@@ -10,6 +10,7 @@ import (
 	"github.com/clawbook/openclaw-ir/internal/host"
 	"github.com/clawbook/openclaw-ir/internal/json5"
 	"github.com/clawbook/openclaw-ir/internal/openclaw"
+	"github.com/clawbook/openclaw-ir/internal/product"
 )
 
 // The credentials that [FindCredentials] looks for, named as in the config.
@@ -173,38 +174,37 @@ func FindCredentials(fsys fs.FS, in *openclaw.Installation) ([]Credential, []ope
 // keepOwn drops the places in files that are not the installation's. Its config can name any file and any variable, and the agent
 // can write the config: it must not have root change, or show to a gateway, what is somebody else's.
 func (f *authFinder) keepOwn(c *Credential) {
-	c.Places = slices.DeleteFunc(c.Places, func(p Place) bool {
-		owner, ok := f.mayChange(p)
-		if !ok {
-			c.Person = fmt.Sprintf("it lies in %q, which is not this installation's: look who uses that file, and replace it there by hand", p.File)
+	own := c.Places[:0]
+	for _, p := range c.Places {
+		var ok bool
+		if p.owner, ok = f.mayChange(p); ok {
+			own = append(own, p)
+			continue
 		}
-		return !ok || owner == nil
-	})
-	for i, p := range c.Places {
-		owner, _ := f.mayChange(p)
-		c.Places[i].owner = *owner
+		c.Person = fmt.Sprintf("it lies in %q, which is not this installation's: look who uses that file, and replace it there by hand", p.File)
 	}
+	c.Places = own
 }
 
 // mayChange returns with whose rights a place may be changed: those of the installation's owner in the owner's own files. In files of
 // root's, such as a unit of the system's, only variables that are OpenClaw's by their name may be.
-func (f *authFinder) mayChange(p Place) (*host.Owner, bool) {
+func (f *authFinder) mayChange(p Place) (owner host.Owner, ok bool) {
 	state, err := fs.Stat(f.fsys, openclaw.FSName(f.in.StateDir))
 	if err != nil {
-		return nil, false
+		return owner, false
 	}
 	fi, err := fs.Stat(f.fsys, openclaw.FSName(p.File))
 	if err != nil {
-		return nil, false
+		return owner, false
 	}
 	whose, m := host.Meta(state), host.Meta(fi)
 	switch {
 	case m.UID == whose.UID:
-		return &host.Owner{UID: whose.UID, GID: whose.GID}, true
-	case m.UID == 0 && p.isVariable() && host.MentionsProduct(p.Name):
-		return &host.Owner{}, true
+		return host.Owner{UID: whose.UID, GID: whose.GID}, true
+	case m.UID == 0 && p.isVariable() && product.Mentions(p.Name):
+		return host.Owner{}, true
 	}
-	return nil, false
+	return owner, false
 }
 
 // isVariable reports that the place is a variable of an environment.

@@ -129,7 +129,7 @@ func (f *authFinder) unitFiles() []string {
 	for _, u := range f.in.Units {
 		units = append(units, u.Path)
 	}
-	dirs := []string{"/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system"}
+	dirs, everyUser := openclaw.UnitDirs()
 	if path.IsAbs(f.in.Home) && f.in.Home != "/" {
 		own := []string{path.Join(f.in.Home, ".config/systemd/user"), path.Join(f.in.Home, ".local/share/systemd/user")}
 		for _, name := range f.unitNames() {
@@ -137,7 +137,7 @@ func (f *authFinder) unitFiles() []string {
 				units = append(units, path.Join(dir, name))
 			}
 		}
-		dirs = append(append(own, dirs...), "/etc/systemd/user", "/run/systemd/user", "/usr/local/lib/systemd/user", "/usr/lib/systemd/user")
+		dirs = slices.Concat(own, dirs, everyUser)
 	}
 	var files []string
 	for _, unit := range units {

@@ -160,7 +160,7 @@ func (x *containing) run(took time.Duration) error {
 		return x.end("nothing was frozen or changed")
 	}
 	release := x.machine.Guard(context.WithoutCancel(x.c.Context), x.frozen)
-	yes, err := x.agreed()
+	yes, err := agreed(x.c, x.env)
 	release()
 	if !yes || err != nil {
 		return x.thawed(err)
@@ -267,14 +267,14 @@ func (x *containing) busy(err error) error {
 	return x.thawed(err)
 }
 
-// agreed asks whether to go on.
-func (x *containing) agreed() (bool, error) {
-	if x.c.Bool("yes") {
+// agreed asks whether to go on, unless --yes has said so.
+func agreed(c *cli.Context, e env) (bool, error) {
+	if c.Bool("yes") {
 		return true, nil
 	}
-	yes, err := x.console.Confirm(x.c.Context, "go on?")
+	yes, err := e.console.Confirm(c.Context, "go on?")
 	if errors.Is(err, console.ErrNoTerminal) {
-		return false, usageError("openclaw-ir contain --yes", "there is no terminal to ask on")
+		return false, usageError("openclaw-ir "+commandPath(c)+" --yes", "there is no terminal to ask on")
 	}
 	return yes, err
 }

@@ -197,7 +197,7 @@ func (x *containing) undo() error {
 	if err := x.checkEvidence(pending); err != nil {
 		return err
 	}
-	yes, err := x.agreed()
+	yes, err := agreed(x.c, x.env)
 	if err != nil {
 		return err
 	}
@@ -263,22 +263,6 @@ func (x *containing) stores(pending []*openclaw.Installation) (files []string) {
 		files = append(files, stores.FilesToChange(x.machine.Root, in, stores.KindDefuse)...)
 	}
 	return files
-}
-
-// requireHeld refuses to change files that no sealed bundle of the case holds as they are now; overridden, it says so in the
-// custody log.
-func requireHeld(cs *casefile.Case, root *host.Root, files []string, override bool) error {
-	missing, err := notHeld(cs, root, files)
-	if err != nil || len(missing) == 0 {
-		return err
-	}
-	if override {
-		note := fmt.Sprintf("%d files are changed that no sealed bundle holds, first %q", len(missing), missing[0])
-		return cs.Append(casefile.Entry{Action: "without evidence", Object: missing[0], Result: "as asked", Note: note})
-	}
-	return &codeError{exitFailed, fmt.Errorf("no sealed bundle of case %q holds %q as it is now, and %d files more", cs.Name(), missing[0], len(missing)-1), []string{
-		"openclaw-ir collect --case " + cs.Name() + " -R recipients.txt, then again; --without-evidence goes on without, on the record",
-	}}
 }
 
 // defuse takes out of the stores what would resume, and reports whether all of it worked.

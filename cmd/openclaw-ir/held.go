@@ -7,13 +7,16 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"slices"
 	"strings"
 
 	"github.com/clawbook/openclaw-ir/collect"
 	"github.com/clawbook/openclaw-ir/internal/casefile"
+	"github.com/clawbook/openclaw-ir/internal/host"
 	"github.com/clawbook/openclaw-ir/internal/openclaw"
 	"github.com/clawbook/openclaw-ir/internal/secret"
 )
@@ -57,27 +60,29 @@ func writeHeld(cs *casefile.Case, bundle string, w *collect.Writer) (string, err
 	return hex.EncodeToString(sum[:]), cs.WriteFile(casefile.BundlesDir+"/"+bundle+heldSuffix, text.Bytes())
 }
 
+// requireHeld refuses to change files that no sealed bundle of the case holds as they are now; overridden, it says so in the
+// custody log.
+func requireHeld(cs *casefile.Case, root *host.Root, files []string, override bool) error {
+	missing, err := notHeld(cs, root, files)
+	if err != nil || len(missing) == 0 {
+		return err
+	}
+	if override {
+		note := fmt.Sprintf("%d files are changed that no sealed bundle holds, first %q", len(missing), missing[0])
+		return cs.Append(casefile.Entry{Action: "without evidence", Object: missing[0], Result: "as asked", Note: note})
+	}
+	return &codeError{exitFailed, fmt.Errorf("no sealed bundle of case %q holds %q as it is now, and %d files more", cs.Name(), missing[0], len(missing)-1), []string{
+		"openclaw-ir collect --case " + cs.Name() + " -R recipients.txt, then again; --without-evidence goes on without, on the record",
+	}}
+}
+
 // notHeld returns which of these files no sealed bundle of the case holds as they are now. What does not exist needs no
 // holding, nor does a database's -shm, which every reader builds anew.
 func notHeld(cs *casefile.Case, root fs.FS, files []string) (missing []string, err error) {
-	salt, err := cs.Salt()
+	files = slices.DeleteFunc(slices.Clone(files), func(file string) bool { return strings.HasSuffix(file, "-shm") })
+	want, err := fingerprintsNow(cs, root, files)
 	if err != nil {
 		return nil, err
-	}
-	print := secret.NewFingerprinter(salt)
-	want := map[string]string{}
-	for _, file := range files {
-		if strings.HasSuffix(file, "-shm") {
-			continue
-		}
-		sum, err := fileDigest(root, file)
-		if openclaw.IsAbsent(err) {
-			continue
-		}
-		if err != nil {
-			return nil, fmt.Errorf("reading %q: %w", file, err)
-		}
-		want[file] = print.Fingerprint(sum)
 	}
 	indexes, err := os.ReadDir(cs.Path(casefile.BundlesDir))
 	if err != nil {
@@ -116,30 +121,43 @@ func changing(cs *casefile.Case, root fs.FS, files []string, change func()) erro
 }
 
 func holdOwn(cs *casefile.Case, root fs.FS, files []string) error {
-	salt, err := cs.Salt()
-	if err != nil {
-		return err
-	}
-	print := secret.NewFingerprinter(salt)
 	text, err := cs.ReadFile(ownName, heldLimit)
 	if err != nil && !openclaw.IsAbsent(err) {
 		return err
 	}
+	now, err := fingerprintsNow(cs, root, files)
+	if err != nil {
+		return err
+	}
 	all := bytes.NewBuffer(text)
 	enc := json.NewEncoder(all)
+	for _, file := range slices.Sorted(maps.Keys(now)) {
+		if err := enc.Encode(heldRow{file, now[file]}); err != nil {
+			return fmt.Errorf("noting what %q is now: %w", file, err)
+		}
+	}
+	return cs.WriteFile(ownName, all.Bytes())
+}
+
+// fingerprintsNow are the fingerprints of those files that exist.
+func fingerprintsNow(cs *casefile.Case, root fs.FS, files []string) (map[string]string, error) {
+	salt, err := cs.Salt()
+	if err != nil {
+		return nil, err
+	}
+	print := secret.NewFingerprinter(salt)
+	now := map[string]string{}
 	for _, file := range files {
 		sum, err := fileDigest(root, file)
 		if openclaw.IsAbsent(err) {
 			continue
 		}
-		if err == nil {
-			err = enc.Encode(heldRow{file, print.Fingerprint(sum)})
-		}
 		if err != nil {
-			return fmt.Errorf("noting what %q is now: %w", file, err)
+			return nil, fmt.Errorf("reading %q: %w", file, err)
 		}
+		now[file] = print.Fingerprint(sum)
 	}
-	return cs.WriteFile(ownName, all.Bytes())
+	return now, nil
 }
 
 // isSealed says whether a bundle and its seal are still in the case.
@@ -176,7 +194,7 @@ func fileDigest(root fs.FS, file string) (string, error) {
 	}
 	defer f.Close()
 	h := sha256.New()
-	if _, err := bufio.NewReader(f).WriteTo(h); err != nil {
+	if _, err := io.Copy(h, f); err != nil {
 		return "", err
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -194,7 +195,7 @@ func (x *rotation) rotate() error {
 	if err := x.checkOut(); err != nil {
 		return err
 	}
-	if yes, err := x.agreed(); err != nil || !yes {
+	if yes, err := agreed(x.c, x.env); err != nil || !yes {
 		return err
 	}
 	ctx := context.WithoutCancel(x.c.Context)
@@ -299,19 +300,14 @@ func (x *rotation) checkOut() error {
 	return err
 }
 
-func (x *rotation) agreed() (bool, error) {
-	if x.c.Bool("yes") {
-		return true, nil
-	}
-	yes, err := x.console.Confirm(x.c.Context, "go on?")
-	if errors.Is(err, console.ErrNoTerminal) {
-		return false, usageError("openclaw-ir rotate --yes", "there is no terminal to ask on")
-	}
-	return yes, err
-}
-
 // replace gives every credential a value of its own.
 func (x *rotation) replace(h *held) {
+	con, done, err := x.containment()
+	if err != nil {
+		x.say("replace", x.done("note in", "the case's containment", err, ""))
+	} else {
+		defer done()
+	}
 	for _, c := range h.credentials {
 		if c.Person != "" {
 			x.say("replace", contain.Check{What: c.Name, Detail: "only you can: " + c.Person})
@@ -321,13 +317,13 @@ func (x *rotation) replace(h *held) {
 		if own, ok := remoteOf(c.Name, h.fresh); ok {
 			value = own
 		}
-		before := x.edited(h)
+		before := edited(con, h.owner)
 		changes, err := c.Replace(x.root, value)
 		if len(changes) > 0 {
 			h.fresh[c.Name] = value
 		}
 		for _, ch := range changes {
-			x.say("replace", x.done("replace "+c.Name, ch.File, x.rebase(h, ch, before[ch.File]), ch.After.SHA256))
+			x.say("replace", x.done("replace "+c.Name, ch.File, rebase(con, h.owner, ch, before), ch.After.SHA256))
 		}
 		if err != nil {
 			x.say("replace", x.done("replace "+c.Name, h.ConfigPath, err, ""))
@@ -335,39 +331,47 @@ func (x *rotation) replace(h *held) {
 	}
 }
 
-// edited are the texts of the files that the case's containment edited: what changes in them now is not to be in the way of
-// its undoing.
-func (x *rotation) edited(h *held) map[string][]byte {
-	texts := map[string][]byte{}
-	con, err := contain.Open(x.machine, x.cs)
+// containment takes up the case's, if there is one: what changes in the files it edited is not to be in the way of its undoing. done
+// gives it back.
+func (x *rotation) containment() (con *contain.Containment, done func(), err error) {
+	con, err = contain.Open(x.machine, x.cs)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, func() {}, nil
+	}
+	if err == nil {
+		err = con.Take()
+	}
 	if err != nil {
-		return texts // no containment
+		return nil, nil, err
+	}
+	return con, con.Done, nil
+}
+
+// edited are the texts of the files that the containment edited.
+func edited(con *contain.Containment, owner host.Owner) map[string][]byte {
+	texts := map[string][]byte{}
+	if con == nil {
+		return texts
 	}
 	for _, file := range con.Edited() {
-		if text, _, err := host.ReadFile(h.owner, file); err == nil {
+		if text, _, err := host.ReadFile(owner, file); err == nil {
 			texts[file] = text
 		}
 	}
 	return texts
 }
 
-func (x *rotation) rebase(h *held, ch rotate.Change, before []byte) error {
-	if before == nil {
+// rebase tells the containment what a change made of a file that it edited.
+func rebase(con *contain.Containment, owner host.Owner, ch rotate.Change, before map[string][]byte) error {
+	text, isEdited := before[ch.File]
+	if !isEdited {
 		return nil
 	}
-	con, err := contain.Open(x.machine, x.cs)
-	if err == nil {
-		err = con.Take()
-	}
+	after, _, err := host.ReadFile(owner, ch.File)
 	if err != nil {
 		return err
 	}
-	defer con.Done()
-	after, _, err := host.ReadFile(h.owner, ch.File)
-	if err != nil {
-		return err
-	}
-	return con.Rebase(ch.File, before, after, ch.After)
+	return con.Rebase(ch.File, text, after, ch.After)
 }
 
 // remoteOf is the value for a credential by which this host's own client opens this host's own gateway.

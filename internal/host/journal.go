@@ -7,6 +7,8 @@ import (
 	"io"
 	"strings"
 	"time"
+
+	"github.com/clawbook/openclaw-ir/internal/product"
 )
 
 // journalUnits writes the journal of OpenClaw's system and user units. journalctl --user-unit would only find those of
@@ -38,7 +40,7 @@ func journalUnits(run Runner, o Options) writeFunc {
 func unitMatches(field, values string) []string {
 	var list []string
 	for v := range strings.Lines(values) {
-		if v = strings.TrimSuffix(v, "\n"); MentionsProduct(v) && len(list) < 200 {
+		if v = strings.TrimSuffix(v, "\n"); product.Mentions(v) && len(list) < 200 {
 			list = append(list, field+"="+v)
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/clawbook/openclaw-ir/internal/product"
 )
 
 // What a process is to OpenClaw.
@@ -23,15 +25,6 @@ const (
 	RoleDescendant = "descendant" // a child of one of the above
 )
 
-// productNames are what OpenClaw called itself.
-var productNames = []string{"openclaw", "clawdbot", "moltbot"}
-
-// MentionsProduct says whether text names OpenClaw other than in the name of this tool.
-func MentionsProduct(s string) bool {
-	s = strings.ReplaceAll(strings.ToLower(s), "openclaw-ir", "")
-	return slices.ContainsFunc(productNames, func(n string) bool { return strings.Contains(s, n) })
-}
-
 // publicMarks are the variables whose values hold no secret, without the prefix.
 var publicMarks = []string{"STATE_DIR", "CONFIG_PATH", "HOME", "PROFILE", "SHELL", "CLI", "SYSTEMD_UNIT", "GATEWAY_PORT"}
 
@@ -41,7 +34,7 @@ func envMarks(environ []byte) []EnvMark {
 	for kv := range bytes.SplitSeq(environ, []byte{0}) {
 		name, value, ok := strings.Cut(string(kv), "=")
 		prefix, suffix, cut := strings.Cut(name, "_")
-		if !ok || !cut || !slices.Contains(productNames, strings.ToLower(prefix)) || len(marks) == 64 {
+		if !ok || !cut || !slices.Contains(product.Names, strings.ToLower(prefix)) || len(marks) == 64 {
 			continue
 		}
 		m := EnvMark{Name: Text(name[:min(len(name), 128)])}
@@ -94,7 +87,7 @@ func role(r *Root, p *Process) (string, Text) {
 		return role, why
 	}
 	for part := range strings.FieldsFuncSeq(string(p.Cgroup), func(c rune) bool { return c == '/' || c == '\n' }) {
-		if ext := path.Ext(part); (ext == ".service" || ext == ".scope") && MentionsProduct(part) {
+		if ext := path.Ext(part); (ext == ".service" || ext == ".scope") && product.Mentions(part) {
 			return RoleUnit, Text("cgroup: " + part)
 		}
 	}
@@ -106,14 +99,14 @@ func roleByTitle(p *Process) (string, Text) {
 	titles := []string{string(p.Comm)}
 	if len(p.Argv) > 0 {
 		program := strings.ToLower(string(p.Argv[0]))
-		if slices.ContainsFunc(productNames, func(n string) bool { return strings.Contains(program, "/"+n+".app/contents/") }) {
+		if slices.ContainsFunc(product.Names, func(n string) bool { return strings.Contains(program, "/"+n+".app/contents/") }) {
 			return RoleApp, "program: " + p.Argv[0]
 		}
 		titles = append(titles, path.Base(strings.TrimSpace(string(p.Argv[0]))))
 	}
 	for _, title := range titles {
-		product, what, _ := strings.Cut(title, "-")
-		if !slices.Contains(productNames, product) {
+		name, what, _ := strings.Cut(title, "-")
+		if !slices.Contains(product.Names, name) {
 			continue
 		}
 		switch {
@@ -140,12 +133,12 @@ func roleByScript(r *Root, p *Process) (string, Text) {
 		entry = entry && path.Base(path.Dir(script)) == "dist"
 		why := Text("script: " + script)
 		switch {
-		case strings.HasSuffix(script, "/dist/process/spawn-broker/worker.js") && (MentionsProduct(script) || len(p.Env) > 0):
+		case strings.HasSuffix(script, "/dist/process/spawn-broker/worker.js") && (product.Mentions(script) || len(p.Env) > 0):
 			return RoleBroker, why
 		case strings.HasSuffix(script, "/dist/infra/sqlite-readonly-location.worker.js"):
 			return RoleWorker, why
-		case i > 0 && isNode(string(p.Argv[0])) && slices.Contains(productNames, strings.TrimSuffix(name, ".mjs")):
-		case entry && (MentionsProduct(script) || len(p.Env) > 0 || holdsState(r, p.PID)):
+		case i > 0 && isNode(string(p.Argv[0])) && slices.Contains(product.Names, strings.TrimSuffix(name, ".mjs")):
+		case entry && (product.Mentions(script) || len(p.Env) > 0 || holdsState(r, p.PID)):
 		default:
 			continue
 		}

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/clawbook/openclaw-ir/internal/product"
 )
 
 // A Manager is a systemd that can be asked: the system's, or that of a user who has one running.
@@ -110,7 +112,7 @@ func openClawUnits(show, unitFiles string) []string {
 		}
 	}
 	for block := range strings.SplitSeq(show, "\n\n") {
-		if !MentionsProduct(block) {
+		if !product.Mentions(block) {
 			continue
 		}
 		for line := range strings.Lines(block) {
@@ -120,7 +122,7 @@ func openClawUnits(show, unitFiles string) []string {
 		}
 	}
 	for line := range strings.Lines(unitFiles) {
-		if f := strings.Fields(line); len(f) > 0 && MentionsProduct(f[0]) && !strings.Contains(f[0], "@.") { // a template can't be shown
+		if f := strings.Fields(line); len(f) > 0 && product.Mentions(f[0]) && !strings.Contains(f[0], "@.") { // a template can't be shown
 			add(f[0])
 		}
 	}
@@ -199,7 +201,7 @@ func engine(ctx context.Context, out *rows, run Runner, name string) {
 	var ids []string
 	for line := range strings.Lines(string(ps.Stdout)) {
 		id, _, _ := strings.Cut(line, "\t")
-		if MentionsProduct(line) && containerID.MatchString(id) && len(ids) < 200 {
+		if product.Mentions(line) && containerID.MatchString(id) && len(ids) < 200 {
 			ids = append(ids, id)
 		}
 	}

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/clawbook/openclaw-ir/internal/product"
 )
 
 // FindOptions narrow and widen the search.
@@ -486,7 +488,7 @@ func (in *Installation) findLogs(fsys fs.FS) {
 	for _, tmp := range []string{"/tmp", path.Join(in.Home, "tmp"), path.Join(in.Home, ".tmp")} {
 		entries, _ := fs.ReadDir(fsys, FSName(tmp))
 		for _, e := range entries {
-			if mentions([]byte(e.Name())) && isDir(fsys, path.Join(tmp, e.Name())) {
+			if product.Mentions(e.Name()) && isDir(fsys, path.Join(tmp, e.Name())) {
 				in.LogDirs = append(in.LogDirs, path.Join(tmp, e.Name()))
 			}
 		}

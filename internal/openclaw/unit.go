@@ -9,6 +9,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/clawbook/openclaw-ir/internal/product"
 )
 
 // A Unit is a service definition that runs OpenClaw: a systemd unit, a podman quadlet or a launchd job.
@@ -27,18 +29,6 @@ type Unit struct {
 // Name is the unit's file name.
 func (u Unit) Name() string { return path.Base(u.Path) }
 
-var product = regexp.MustCompile(`(?i)openclaw(-ir)?|clawdbot|moltbot`)
-
-// mentions reports that text names OpenClaw, other than in the name of this tool.
-func mentions(text []byte) bool {
-	for _, name := range product.FindAll(text, -1) {
-		if !bytes.EqualFold(name, []byte("openclaw-ir")) {
-			return true
-		}
-	}
-	return false
-}
-
 // locating are the variables that move an installation. Others may be secrets and are not kept.
 var locating = []string{"HOME", "OPENCLAW_STATE_DIR", "OPENCLAW_CONFIG_PATH", "OPENCLAW_HOME", "OPENCLAW_PROFILE", "OPENCLAW_GATEWAY_PORT"}
 
@@ -55,6 +45,11 @@ var (
 	systemUnits    = []string{"/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system"}
 	everyUserUnits = []string{"/etc/systemd/user", "/run/systemd/user", "/usr/local/lib/systemd/user", "/usr/lib/systemd/user"}
 )
+
+// UnitDirs are the directories of systemd's units that no user owns: the system's, and those for every user's manager.
+func UnitDirs() (system, everyUser []string) {
+	return slices.Clone(systemUnits), slices.Clone(everyUserUnits)
+}
 
 func managers(users []User) []manager {
 	list := []manager{
@@ -110,7 +105,7 @@ func (m manager) units(fsys fs.FS, dir string) (found []Unit, gaps []Gap) {
 			extra, gap := readSmall(fsys, conf)
 			texts, gaps = append(texts, extra), append(gaps, gap...)
 		}
-		if !mentions([]byte(e.Name())) && !mentions(bytes.Join(texts, nil)) {
+		if !product.Mentions(e.Name()) && !product.Mentions(string(bytes.Join(texts, nil))) {
 			continue
 		}
 		if bytes.HasPrefix(text, []byte("bplist")) {

@@ -14,7 +14,6 @@ import (
 	"github.com/clawbook/openclaw-ir/internal/host"
 	"github.com/clawbook/openclaw-ir/internal/json5"
 	"github.com/clawbook/openclaw-ir/internal/openclaw"
-	"github.com/clawbook/openclaw-ir/internal/sqlite"
 )
 
 // An AllowEntry is somebody who may write to the agent, may command it, or asked to.
@@ -178,16 +177,7 @@ func allowConfig(in *openclaw.Installation) (entries []AllowEntry) {
 // gateway must be dead. Lists in the config stay.
 func ResetPairing(ctx context.Context, owner host.Owner, in *openclaw.Installation) ([]Done, error) {
 	var r results
-	r.add(changeDatabase(ctx, owner, in.StateDB(), func(tx *sqlite.Tx) (done []Done, err error) {
-		for _, q := range allowQueries {
-			d, err := empty(tx, q.table, q.done)
-			if err != nil {
-				return nil, err
-			}
-			done = append(done, d)
-		}
-		return done, nil
-	}))
+	r.add(emptyTables(ctx, owner, in.StateDB(), allowQueries, func(q allowQuery) (string, string) { return q.table, q.done }))
 	for _, dir := range credentials(in) {
 		r.add(resetDirectory(owner, dir))
 	}

@@ -176,30 +176,31 @@ func millis(ms float64) time.Time {
 // again without being asked for.
 func EvictDevices(ctx context.Context, owner host.Owner, in *openclaw.Installation) ([]Done, error) {
 	var r results
-	r.add(changeDatabase(ctx, owner, in.StateDB(), func(tx *sqlite.Tx) (done []Done, err error) {
-		for _, t := range deviceTables {
-			d, err := empty(tx, t.table, t.done)
-			if err != nil {
-				return nil, err
-			}
-			done = append(done, d)
-		}
-		return done, nil
-	}))
+	r.add(emptyTables(ctx, owner, in.StateDB(), deviceTables, func(t deviceTable) (string, string) { return t.table, t.done }))
 	for _, f := range deviceFiles(in) {
 		r.add(changeFile(owner, f.file, f.done, emptyObject))
 	}
 	return r.all()
 }
 
-// empty deletes every row of a table, if there is one.
-func empty(tx *sqlite.Tx, table, what string) (Done, error) {
-	done := Done{What: what}
-	ok, err := tx.Has(table)
-	if ok {
-		done.Count, err = tx.Exec("DELETE FROM " + table)
-	}
-	return done, err
+// emptyTables deletes every row of those tables that are there. of names a table and says what is done by that.
+func emptyTables[T any](ctx context.Context, owner host.Owner, file string, tables []T, of func(T) (table, what string)) ([]Done, error) {
+	return changeDatabase(ctx, owner, file, func(tx *sqlite.Tx) ([]Done, error) {
+		var all []Done
+		for _, t := range tables {
+			table, what := of(t)
+			done := Done{What: what}
+			ok, err := tx.Has(table)
+			if ok {
+				done.Count, err = tx.Exec("DELETE FROM " + table)
+			}
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, done)
+		}
+		return all, nil
+	})
 }
 
 // emptyObject makes an object without members of a text that is one, or that can't be read: what it lets in is not
