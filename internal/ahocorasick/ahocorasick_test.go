@@ -1,0 +1,116 @@
+package ahocorasick
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// naive looks for each word at each place.
+func naive(words []string, text string) (found []string) {
+	fold := asciiLower(text)
+	for end := range len(text) + 1 {
+		for i, w := range words {
+			if w != "" && strings.HasSuffix(fold[:end], asciiLower(w)) {
+				found = append(found, fmt.Sprintf("%d@%d", i, end))
+			}
+		}
+	}
+	slices.Sort(found)
+	return found
+}
+
+func asciiLower(s string) string {
+	b := []byte(s)
+	for i := range b {
+		b[i] = lower(b[i])
+	}
+	return string(b)
+}
+
+func all(m *Machine, text string) (found []string) {
+	last := 0
+	m.Find(text, func(word, end int) bool {
+		if end < last {
+			found = append(found, "out of order")
+		}
+		last = end
+		found = append(found, fmt.Sprintf("%d@%d", word, end))
+		return true
+	})
+	slices.Sort(found)
+	return found
+}
+
+func TestFind(t *testing.T) {
+	for _, row := range []struct{ words, text string }{
+		{"he she his hers", "ushers and HIS"},
+		{"a aa aaa aaaa", "aaaaa"},
+		{"x", ""},
+		{"abcdef bcd c", "xabcdefx abcdex"},
+		{"same same Same", "SAME"},
+		{"1.2.3.4", "11.2.3.45"},
+		{"\xff\x00", "a\xff\x00b"},
+	} {
+		words := append(strings.Split(row.words, " "), "")
+		if got, want := all(New(words), row.text), naive(words, row.text); !slices.Equal(got, want) {
+			t.Errorf("%q in %q: %v, want %v", words, row.text, got, want)
+		}
+	}
+	all(New(nil), "text")
+}
+
+func TestFindStops(t *testing.T) {
+	calls := 0
+	New([]string{"a", "b"}).Find("ababab", func(int, int) bool {
+		calls++
+		return calls < 3
+	})
+	if calls != 3 {
+		t.Errorf("%d calls after it was told to stop at the third", calls)
+	}
+}
+
+func TestFindAgreesWithNaiveSearch(t *testing.T) {
+	word := rapid.StringOfN(rapid.SampledFrom([]rune("abAc.é")), 0, 8, -1)
+	rapid.Check(t, func(t *rapid.T) {
+		words := rapid.SliceOfN(word, 0, 12).Draw(t, "words")
+		text := rapid.StringOfN(rapid.SampledFrom([]rune("abBc.éx")), 0, 60, -1).Draw(t, "text")
+		if got, want := all(New(words), text), naive(words, text); !slices.Equal(got, want) {
+			t.Fatalf("%v, want %v", got, want)
+		}
+	})
+}
+
+func FuzzFind(f *testing.F) {
+	f.Add("he she his hers", "ushers")
+	f.Add("\xff \x00", "a\xff\x00")
+	f.Fuzz(func(t *testing.T, list, text string) {
+		words := strings.Split(list, " ")
+		if len(words) > 50 || len(text) > 200 {
+			t.Skip()
+		}
+		if got, want := all(New(words), text), naive(words, text); !slices.Equal(got, want) {
+			t.Fatalf("%v, want %v", got, want)
+		}
+	})
+}
+
+// BenchmarkFind looks for 20,000 host names in text that holds none of them.
+func BenchmarkFind(b *testing.B) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	var words []string
+	for range 20_000 {
+		words = append(words, fmt.Sprintf("%x.example%d.com", rng.Uint64(), rng.IntN(100)))
+	}
+	m := New(words)
+	text := strings.Repeat("the agent wrote node_modules/.bin/tsc 4096 -rw-r--r-- https://docs.openclaw.ai/x exit 0\n", 10_000)
+	b.SetBytes(int64(len(text)))
+	for b.Loop() {
+		m.Find(text, func(int, int) bool { return true })
+	}
+}
