@@ -13,6 +13,7 @@ type Machine struct {
 	dense uint32     // how many nodes have a row
 	nodes []node     // breadth first; node 0 is the root
 	same  []int32    // of a word: another one that reads the same, or none
+	where *windows   // nil if it has to read everything
 }
 
 // A node stands for the beginning of a word.
@@ -43,6 +44,7 @@ func New(words []string) *Machine {
 	}
 	m.sort(depths)
 	m.link()
+	m.where = newWindows(words)
 	return m
 }
 
@@ -162,8 +164,16 @@ func (m *Machine) step(at uint32, class uint8) uint32 {
 // Find calls found for every place of every word in text, with the word's number and where it ends; those that end first
 // come first. It stops when found returns false.
 func (m *Machine) Find(text string, found func(word, end int) bool) {
-	at := uint32(0)
-	for i := range len(text) {
+	if m.where != nil {
+		m.where.find(m, text, found)
+		return
+	}
+	m.run(0, text, 0, len(text), found)
+}
+
+// run reads text[start:end] from the node at on and returns the node after it; false if found did.
+func (m *Machine) run(at uint32, text string, start, end int, found func(word, end int) bool) (uint32, bool) {
+	for i := start; i < end; i++ {
 		class := m.class[text[i]]
 		if at < m.dense {
 			at = m.rows[at*m.width+uint32(class)]
@@ -171,9 +181,10 @@ func (m *Machine) Find(text string, found func(word, end int) bool) {
 			at = m.step(at, class)
 		}
 		if m.nodes[at].out != 0 && !m.tell(at, i+1, found) {
-			return
+			return at, false
 		}
 	}
+	return at, true
 }
 
 // tell reports the words that end at a node.

@@ -55,6 +55,7 @@ func TestFind(t *testing.T) {
 		{"same same Same", "SAME"},
 		{"1.2.3.4", "11.2.3.45"},
 		{"\xff\x00", "a\xff\x00b"},
+		{"abcde bcdef cdefg zzzzzzzzzzzz", "xxabcdefgxx abcd efgh ABCDEFG zzzzzzzzzzzzzz"},
 	} {
 		words := append(strings.Split(row.words, " "), "")
 		if got, want := all(New(words), row.text), naive(words, row.text); !slices.Equal(got, want) {
@@ -77,9 +78,10 @@ func TestFindStops(t *testing.T) {
 
 func TestFindAgreesWithNaiveSearch(t *testing.T) {
 	word := rapid.StringOfN(rapid.SampledFrom([]rune("abAc.é")), 0, 8, -1)
+	long := rapid.StringOfN(rapid.SampledFrom([]rune("abA")), 4, 9, -1)
 	rapid.Check(t, func(t *rapid.T) {
-		words := rapid.SliceOfN(word, 0, 12).Draw(t, "words")
-		text := rapid.StringOfN(rapid.SampledFrom([]rune("abBc.éx")), 0, 60, -1).Draw(t, "text")
+		words := rapid.SliceOfN(rapid.SampledFrom([]*rapid.Generator[string]{word, long}).Draw(t, "words are"), 0, 12).Draw(t, "words")
+		text := rapid.StringOfN(rapid.SampledFrom([]rune("abBcaab.éx")), 0, 60, -1).Draw(t, "text")
 		if got, want := all(New(words), text), naive(words, text); !slices.Equal(got, want) {
 			t.Fatalf("%v, want %v", got, want)
 		}

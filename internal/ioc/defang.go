@@ -79,6 +79,30 @@ var fangs = []struct{ broken, whole string }{
 	{"hxxp", "http"},
 }
 
+// fangEnds are the bytes that fangs but "hxxp" end in, or for an escape begin with, and fangBefore those before the end.
+var (
+	fangEnds   = classOf(`])}\`)
+	fangBefore = classOf(".:/@tT")
+)
+
+// isDefanged reports whether text can have something that is defanged. A scheme alone does not matter where values are
+// looked for.
+func isDefanged(text string) bool {
+	for i := 1; i < len(text); i++ {
+		if !fangEnds[text[i]] {
+			continue
+		}
+		if text[i] != '\\' {
+			if fangBefore[text[i-1]] {
+				return true
+			}
+		} else if i+1 < len(text) && (text[i+1] == '.' || text[i+1] == '/') {
+			return true
+		}
+	}
+	return false
+}
+
 // refang undoes what makes a value harmless.
 func refang(value string) string {
 	whole, _ := refangText(value)

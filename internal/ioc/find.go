@@ -16,7 +16,6 @@ type Hit struct {
 type Finder struct {
 	list   *List
 	counts map[int]int // how often an indicator was found in the text
-	fangs  bool        // the text has something that is defanged
 	hits   []Hit
 }
 
@@ -30,12 +29,10 @@ const maxPlaces = 16
 // each at most 16 places. A host is found in a longer one if that lies in its domain, a URL also without its scheme and with
 // more path after it, a package of certain versions also if no version is given with it.
 func (f *Finder) Find(text string) []Hit {
-	f.hits, f.fangs = nil, false
+	f.hits = nil
 	f.scan(text, nil)
-	if f.fangs {
-		if whole, cuts := refangText(text); len(whole) > 0 {
-			f.scan(whole, cuts)
-		}
+	if isDefanged(text) {
+		f.scan(refangText(text))
 	}
 	if len(f.hits) < 2 {
 		return f.hits
@@ -51,10 +48,6 @@ func (f *Finder) scan(text string, cuts []cut) {
 	clear(f.counts)
 	words := f.list.words
 	f.list.machine.Find(text, func(n, end int) bool {
-		if n >= len(words) {
-			f.fangs = true
-			return true
-		}
 		w := &words[n]
 		ind := &f.list.indicators[w.of]
 		start := end - len(w.text)

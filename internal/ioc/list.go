@@ -28,12 +28,9 @@ func NewList(indicators []Indicator) *List {
 			l.add(ind)
 		}
 	}
-	texts := make([]string, 0, len(l.words)+len(fangs))
+	texts := make([]string, len(l.words))
 	for i := range l.words {
-		texts = append(texts, l.words[i].text)
-	}
-	for _, f := range fangs {
-		texts = append(texts, f.broken)
+		texts[i] = l.words[i].text
 	}
 	l.machine = ahocorasick.New(texts)
 	return l
