@@ -48,6 +48,7 @@ type outcome struct {
 	callID, tool string
 	result       Result
 	cwd          string
+	text         string // what came back, where that is a kind to show
 	nested       bool
 	repeated     bool
 }

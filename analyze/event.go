@@ -136,6 +136,20 @@ type Event struct {
 	Bytes    int64  // of the content written or the message
 	Result   Result
 	Marks    []string // masked, elevated, background, node:…, indirect, differs, …
+
+	// Of events that are searched; neither is stored.
+	Args    string   // the call's arguments, as JSON
+	Details []Detail // what a ledger's record says, by name
+}
+
+// A Detail is one named thing that a ledger's record says of an event. Its name is that of a field of rules.
+type Detail struct{ Name, Text string }
+
+// say adds what a record says, unless it says nothing.
+func (e *Event) say(name, text string) {
+	if text != "" {
+		e.Details = append(e.Details, Detail{name, text})
+	}
 }
 
 // ID names the event within its evidence: session.line, and /n for a later call of one record.

@@ -14,6 +14,7 @@ import (
 // with the call it made, an action with who asked for it.
 type joiner struct {
 	want     map[Kind]bool
+	whole    bool // keep the calls' arguments
 	askers   askers
 	sessions map[string]*openclaw.Session
 	states   map[string]*sessionState
@@ -150,6 +151,9 @@ func (j *joiner) calls(st *sessionState, base *Event, it *item, edited bool) {
 			e.Time, e.NoTime = c.started, false
 		}
 		e.describe(&c.args)
+		if j.whole {
+			e.Args = string(c.args.raw)
+		}
 		switch {
 		case indirect:
 			e.mark("indirect")
@@ -389,7 +393,7 @@ func (j *joiner) extra(base *Event, it *item, o *outcome, i int) {
 		return
 	}
 	e := *base
-	e.Kind, e.Call, e.Tool, e.CallID, e.What = KindResult, len(it.calls)+i, o.tool, o.callID, it.text
+	e.Kind, e.Call, e.Tool, e.CallID, e.What = KindResult, len(it.calls)+i, o.tool, o.callID, o.text
 	e.finish(o)
 	j.done(&e)
 }

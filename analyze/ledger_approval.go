@@ -1,5 +1,7 @@
 package analyze
 
+import "strings"
+
 // approval reads an operator's approval: when it was asked for, and how it was answered (FACTS 6).
 func (l *ledgerReader) approval(e *entry) {
 	ask := e.at("presentation")
@@ -13,6 +15,7 @@ func (l *ledgerReader) approval(e *entry) {
 		asked.mark("node:" + node)
 	}
 	answered := asked
+	asked.say("Decision", "pending")
 	l.emit(e, asked)
 	status := e.text("status")
 	if status == "pending" {
@@ -31,6 +34,8 @@ func (l *ledgerReader) approval(e *entry) {
 	if reason != "" && reason != "user" {
 		answered.mark(reason)
 	}
+	answered.say("Decision", firstNonEmpty(e.text("decision"), status))
+	answered.say("Resolver", strings.Trim(e.text("resolverKind")+":"+e.text("resolverId"), ":"))
 	l.emit(e, answered)
 	if status == "allowed" && e.text("kind") == "exec" {
 		run := asked
@@ -54,11 +59,17 @@ func (l *ledgerReader) execApprovals(e *entry) {
 
 func (l *ledgerReader) execPolicy(e *entry, agent string, settings value, changed int64) {
 	var p phrase
+	ev := Event{Kind: KindApproval, Time: changed, Agent: agent, Target: "policy"}
+	ev.say("State", "policy")
 	for _, name := range []string{"security", "ask", "askFallback", "autoAllowSkills"} {
-		p.with(name, settings.member(name).text())
+		setting := settings.member(name).text()
+		p.with(name, setting)
+		if setting != "" {
+			ev.say("Policy", name+"="+setting)
+		}
 	}
-	if p.Len() > 0 {
-		l.emit(e, Event{Kind: KindApproval, Time: changed, Agent: agent, Target: "policy", What: p.String()})
+	if ev.What = p.String(); ev.What != "" {
+		l.emit(e, ev)
 	}
 }
 
@@ -74,6 +85,8 @@ func (l *ledgerReader) allowedCommand(e *entry, agent string, allowed value, cha
 	if source := allowed.member("source").text(); source != "" {
 		ev.mark(source)
 	}
+	ev.say("State", "allow-list")
+	ev.say("Pattern", firstNonEmpty(allowed.member("pattern").text(), allowed.text()))
 	l.emit(e, ev)
 	l.recordOnly(e, Event{Time: used, Agent: agent, What: command, Result: Result{Status: StatusNone}, Marks: []string{"allow-list-record-only"}})
 }

@@ -49,9 +49,13 @@ func (l *ledgerReader) cronJob(e *entry) {
 		What: new(phrase).add(quoted(def.name), schedule(job.at("schedule"))+",", payload).
 			with("trigger", quoted(job.text("trigger", "script"))).String(),
 	}
-	if does := firstNonEmpty(def.command, promptText(job.at("payload"))); does != "" {
+	does := firstNonEmpty(def.command, promptText(job.at("payload")))
+	if does != "" {
 		ev.What += ": " + does
 	}
+	ev.say("PayloadKind", payload)
+	ev.say("Content", does)
+	ev.say("Owner", def.key)
 	switch {
 	case def.key != "":
 		ev.Asker = agentAsker(def.key)

@@ -22,6 +22,9 @@ func (l *ledgerReader) channelRequest(e *entry) {
 		Asker:  &Asker{Kind: "channel", Channel: channel, Sender: sender, Name: strings.Join(names, " ")},
 		Result: Result{Status: StatusPending},
 	}
+	ev.say("State", "asked")
+	ev.say("Entry", sender)
+	ev.say("PairedChannel", channel)
 	l.emit(e, ev)
 	if again := e.time("lastSeenAt"); again > ev.Time {
 		ev.Time, ev.Target = again, "asked again"
@@ -32,10 +35,30 @@ func (l *ledgerReader) channelRequest(e *entry) {
 // channelAllowed reads a sender who may talk to the agent. Files keep no times.
 func (l *ledgerReader) channelAllowed(e *entry) {
 	channel, sender := firstNonEmpty(e.text("channelKey"), e.name), firstNonEmpty(e.text("entry"), e.doc.text())
-	l.emit(e, Event{
+	ev := Event{
 		Kind: KindPairing, Time: e.time("updatedAt"), Target: "allowed",
 		What: new(phrase).add(channel, sender).with("account", e.text("accountId")).String(),
-	})
+	}
+	ev.say("State", "allowed")
+	ev.say("Entry", sender)
+	ev.say("PairedChannel", channel)
+	l.emit(e, ev)
+}
+
+// sayDevice says of a device or node what rules ask for.
+func (ev *Event) sayDevice(e *entry, state string) {
+	ev.say("State", state)
+	ev.say("Device", firstNonEmpty(e.text("nodeId"), e.text("deviceId"), e.name))
+	ev.say("ApprovedVia", e.text("approvedVia"))
+	ev.say("RemoteIp", e.text("remoteIp"))
+	ev.say("Origin", e.text("browserOrigin"))
+	ev.say("Client", e.text("clientId"))
+	for _, role := range strings.Split(firstNonEmpty(e.at("roles").join(","), e.text("role")), ",") {
+		ev.say("Role", role)
+	}
+	for _, scope := range strings.Split(scopes(e), ",") {
+		ev.say("Scope", scope)
+	}
 }
 
 // device says what a device or a node is, and what it may do.
@@ -73,9 +96,10 @@ func (l *ledgerReader) paired(e *entry) {
 	if via == "silent" {
 		ev.mark("silent")
 	}
+	ev.sayDevice(e, "paired")
 	l.emit(e, ev)
 	if seen > 0 {
-		ev.Time, ev.Target = seen, "last seen"
+		ev.Time, ev.Target, ev.Details = seen, "last seen", nil
 		if why := e.text("lastSeenReason"); why != "" {
 			ev.Target += ": " + why
 		}
@@ -100,6 +124,7 @@ func (l *ledgerReader) pending(e *entry) {
 			ev.mark(name)
 		}
 	}
+	ev.sayDevice(e, "pending")
 	l.emit(e, ev)
 }
 
@@ -107,6 +132,7 @@ func (l *ledgerReader) pending(e *entry) {
 func (l *ledgerReader) bootstrapToken(e *entry) {
 	p := new(phrase).add("a bootstrap token").with("setup", e.text("setupId")).with("device", e.text("deviceId"))
 	ev := Event{Kind: KindPairing, Time: e.time("issuedAtMs"), Target: "issued", What: p.String()}
+	ev.sayDevice(e, "bootstrap")
 	l.emit(e, ev)
 	if ev.Time = e.time("lastUsedAtMs"); ev.Time > 0 {
 		ev.Target = "used"

@@ -44,7 +44,7 @@ func (r *Report) logs(ctx context.Context, fsys fs.FS, in *openclaw.Installation
 				if err == nil {
 					last = e.Time
 				}
-				if err == nil && warns(e.Target) {
+				if err == nil && (o.whole || warns(e.Target)) {
 					keep(e)
 				}
 			}

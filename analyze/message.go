@@ -1,6 +1,8 @@
 package analyze
 
 import (
+	"strings"
+
 	"github.com/clawbook/openclaw-ir/internal/jsonl"
 )
 
@@ -180,7 +182,11 @@ func (d *decoder) part(it *item, m *message) {
 	case "toolCall", "tool_use", "toolUse", "tool_call", "functionCall":
 		it.calls = append(it.calls, d.call(c.id, c.tool, c.args))
 	case "tool_result":
-		it.results = append(it.results, c.outcome())
+		o := c.outcome()
+		if d.text {
+			o.text = textOf(c.result)
+		}
+		it.results = append(it.results, o)
 	default:
 		if len(c.text) > 2 {
 			m.texts = append(m.texts, c.text)
@@ -246,7 +252,11 @@ func (d *decoder) finish(it *item, m *message) {
 	it.textBytes += m.size()
 	switch m.role {
 	case "toolResult", "function_call_output", "custom_tool_call_output", "tool":
-		it.results = append(it.results, m.outcome())
+		o := m.outcome()
+		if d.text {
+			o.text = m.returned()
+		}
+		it.results = append(it.results, o)
 	case "function_call", "custom_tool_call", "local_shell_call":
 		it.calls = append(it.calls, d.call(m.callID, m.tool, m.arguments))
 	case "bashExecution":
@@ -269,6 +279,36 @@ func (d *decoder) finish(it *item, m *message) {
 			it.text += "\n" + jsonl.Unquote(m.errorMessage)
 		}
 	}
+}
+
+// returned is what a tool gave back: the text parts, or codex' output.
+func (m *message) returned() string {
+	if len(m.output) > 0 {
+		return strings.TrimPrefix(m.said(true)+"\n"+textOf(m.output), "\n")
+	}
+	return m.said(true)
+}
+
+// textOf reads a raw value that is a string, or a list of parts with texts; of anything else the raw text.
+func textOf(raw []byte) string {
+	var p jsonl.Parser
+	p.Reset(raw)
+	switch p.Kind() {
+	case '"':
+		return p.Text()
+	case '[':
+		var b strings.Builder
+		for range p.Elements() {
+			for name := range p.Members() {
+				if string(name) == "text" {
+					b.WriteString(p.Text())
+					b.WriteByte('\n')
+				}
+			}
+		}
+		return strings.TrimSuffix(b.String(), "\n")
+	}
+	return string(raw)
 }
 
 func (m *message) prompt() *prompt {

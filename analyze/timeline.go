@@ -27,6 +27,7 @@ type Options struct {
 	Until   time.Time // zero: to the end
 	Digest  bool      // compute the digest of each event's record
 	Read    func(n int64)
+	whole   bool // keep what calls wrote and tools returned, and gateway log lines of every level
 }
 
 // A Report is a timeline with what stands behind it.
@@ -53,24 +54,30 @@ func Timeline(ctx context.Context, fsys fs.FS, o Options) (*Report, error) {
 		return nil, err
 	}
 	r := &Report{store: st}
+	err = r.read(ctx, fsys, &o, st.add)
+	r.Coverage.Events = int64(st.len())
+	return r, err
+}
+
+// read finds the installations and hands every event that was asked for to take, in no order but that of the sources.
+func (r *Report) read(ctx context.Context, fsys fs.FS, o *Options, take func(*Event)) error {
 	installs, gaps := openclaw.Find(fsys, o.Find)
 	r.Installations = installs
 	r.Coverage.gap(gaps...)
 	r.Coverage.Installations = len(installs)
 	if len(installs) == 0 {
-		return r, ErrNothing
+		return ErrNothing
 	}
 	for _, in := range installs {
 		for _, n := range in.Notes {
 			r.Coverage.Notes = append(r.Coverage.Notes, in.StateDir+": "+n)
 		}
-		if err := r.installation(ctx, fsys, in, &o); err != nil {
-			return r, err
+		if err := r.installation(ctx, fsys, in, o, take); err != nil {
+			return err
 		}
 	}
 	r.Coverage.sum()
-	r.Coverage.Events = int64(r.store.len())
-	return r, ctx.Err()
+	return ctx.Err()
 }
 
 func wanted(kinds []Kind) map[Kind]bool {
@@ -81,7 +88,7 @@ func wanted(kinds []Kind) map[Kind]bool {
 	return want
 }
 
-func (r *Report) installation(ctx context.Context, fsys fs.FS, in *openclaw.Installation, o *Options) error {
+func (r *Report) installation(ctx context.Context, fsys fs.FS, in *openclaw.Installation, o *Options, take func(*Event)) error {
 	sources, gaps := in.Transcripts(fsys)
 	sources = r.unread(sources)
 	sessions, more := in.Sessions(ctx, fsys)
@@ -89,10 +96,11 @@ func (r *Report) installation(ctx context.Context, fsys fs.FS, in *openclaw.Inst
 	sources = r.ofSession(sources, sessions, o.Session)
 	keep := func(e *Event) {
 		if o.keeps(e) {
-			r.store.add(e)
+			take(e)
 		}
 	}
 	j := newJoiner(wanted(o.Kinds), sessions, owners(in), keep)
+	j.whole = o.whole
 	if err := r.transcripts(ctx, fsys, sources, j, o); err != nil {
 		return err
 	}
