@@ -370,8 +370,9 @@ func (e *Event) finish(o *outcome) {
 func (j *joiner) results(st *sessionState, base *Event, it *item) {
 	for i := range it.results {
 		o := &it.results[i]
-		if j.finish(st, o, base.Time) || o.repeated || o.nested || notRun(o) || j.isKnown(base.Session, o) {
-			j.extra(base, it, o, i)
+		answered := j.finish(st, o, base.Time)
+		if answered != nil || o.repeated || o.nested || notRun(o) || j.isKnown(base.Session, o) {
+			j.extra(base, it, o, i, answered)
 			continue
 		}
 		e := *base
@@ -387,13 +388,17 @@ func (j *joiner) isKnown(session string, o *outcome) bool {
 	return known || o.tool == "tool_call"
 }
 
-// extra keeps the record of a result that has joined its call, if such records are asked for.
-func (j *joiner) extra(base *Event, it *item, o *outcome, i int) {
+// extra keeps the record of a result, if such records are asked for. It bears the name of the tool that was really called,
+// and what it was called for, if that is known.
+func (j *joiner) extra(base *Event, it *item, o *outcome, i int, answered *Event) {
 	if !j.want[KindResult] {
 		return
 	}
 	e := *base
 	e.Kind, e.Call, e.Tool, e.CallID, e.What = KindResult, len(it.calls)+i, o.tool, o.callID, o.text
+	if answered != nil && !answered.isArguments() {
+		e.Tool, e.Target = answered.Tool, start(answered.What, maxKept)
+	}
 	e.finish(o)
 	j.done(&e)
 }
@@ -404,8 +409,8 @@ func notRun(o *outcome) bool {
 }
 
 // finish gives a result to the calls that wait for it: one, or one for each file of a patch. Ids may repeat in a
-// session, so tool and time must fit; of several calls the latest is meant.
-func (j *joiner) finish(st *sessionState, o *outcome, at int64) bool {
+// session, so tool and time must fit; of several calls the latest is meant. It returns the call, nil if none waits.
+func (j *joiner) finish(st *sessionState, o *outcome, at int64) *Event {
 	key := callKey(o.callID)
 	waiting := st.calls[key]
 	for i := len(waiting) - 1; i >= 0; i-- {
@@ -425,9 +430,9 @@ func (j *joiner) finish(st *sessionState, o *outcome, at int64) bool {
 		if st.calls[key] = rest; len(rest) == 0 {
 			delete(st.calls, key)
 		}
-		return true
+		return answered
 	}
-	return false
+	return nil
 }
 
 // clockSlack is how much before its call a result may be dated, in milliseconds.

@@ -8,6 +8,8 @@ import (
 	"slices"
 
 	"github.com/clawbook/openclaw-ir/internal/openclaw"
+	"github.com/clawbook/openclaw-ir/internal/severity"
+	"github.com/clawbook/openclaw-ir/internal/sigma"
 	"github.com/klauspost/compress/zstd"
 )
 
@@ -33,6 +35,8 @@ type store struct {
 	bySource []*openclaw.Source
 	askers   map[Asker]uint64
 	byAsker  []*Asker
+	rules    map[*sigma.Rule]uint64
+	byRule   []*sigma.Rule
 	sorted   bool
 }
 
@@ -55,7 +59,7 @@ func newStore() (*store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("preparing zstd: %w", err)
 	}
-	return &store{enc: enc, dec: dec, words: map[string]uint64{}, sources: map[*openclaw.Source]uint64{}, askers: map[Asker]uint64{}}, nil
+	return &store{enc: enc, dec: dec, words: map[string]uint64{}, sources: map[*openclaw.Source]uint64{}, askers: map[Asker]uint64{}, rules: map[*sigma.Rule]uint64{}}, nil
 }
 
 // add stores an event, which may be forgotten afterwards.
@@ -127,9 +131,58 @@ func (s *store) encode(b []byte, e *Event) []byte {
 		b = binary.AppendUvarint(b, s.word(m))
 	}
 	for _, text := range []string{e.Digest, e.CallID, e.Parent, e.What, e.Recorded, e.Target, e.Result.Error} {
-		b = append(binary.AppendUvarint(b, uint64(len(text))), text...)
+		b = appendText(b, text)
+	}
+	b = binary.AppendUvarint(b, uint64(len(e.values)))
+	for _, v := range e.values {
+		b = appendText(b, v)
+	}
+	b = binary.AppendUvarint(b, uint64(len(e.hits)))
+	for i := range e.hits {
+		b = s.encodeHit(b, &e.hits[i])
 	}
 	return b
+}
+
+func appendText(b []byte, text string) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(text))), text...)
+}
+
+func (s *store) rule(r *sigma.Rule) uint64 {
+	n, ok := s.rules[r]
+	if !ok {
+		n = uint64(len(s.byRule))
+		s.rules[r] = n
+		s.byRule = append(s.byRule, r)
+	}
+	return n
+}
+
+func (s *store) encodeHit(b []byte, h *hit) []byte {
+	alert := uint64(0)
+	if h.alert {
+		alert = 1
+	}
+	for _, n := range []uint64{s.rule(h.rule), uint64(h.level), alert, s.word(h.category), s.word(h.field), s.word(h.layer), uint64(len(h.groups))} {
+		b = binary.AppendUvarint(b, n)
+	}
+	b = appendText(b, h.excerpt)
+	for _, g := range h.groups {
+		b = appendText(binary.AppendUvarint(b, s.word(g.Name)), g.Text)
+	}
+	return b
+}
+
+func (s *store) decodeHit(r *storeReader) hit {
+	h := hit{rule: s.byRule[r.uint()], level: severity.Level(r.uint()), alert: r.uint() == 1}
+	h.category, h.field, h.layer = s.texts[r.uint()], s.texts[r.uint()], s.texts[r.uint()]
+	groups := r.uint()
+	h.excerpt = r.text()
+	for range groups {
+		name := s.texts[r.uint()]
+		h.groups = append(h.groups, Detail{name, r.text()})
+	}
+	return h
 }
 
 // A storeReader takes numbers and texts off an encoded event.
@@ -174,6 +227,12 @@ func (s *store) decode(b []byte) *Event {
 	}
 	e.Digest, e.CallID, e.Parent, e.What = r.text(), r.text(), r.text(), r.text()
 	e.Recorded, e.Target, e.Result.Error = r.text(), r.text(), r.text()
+	for range r.uint() {
+		e.values = append(e.values, r.text())
+	}
+	for range r.uint() {
+		e.hits = append(e.hits, s.decodeHit(&r))
+	}
 	return e
 }
 

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/clawbook/openclaw-ir/internal/openclaw"
+	"github.com/clawbook/openclaw-ir/internal/severity"
+	"github.com/clawbook/openclaw-ir/internal/sigma"
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 )
@@ -31,7 +33,28 @@ func anyEvent(r *rapid.T, sources []*openclaw.Source) *Event {
 	if len(e.Marks) == 0 {
 		e.Marks = nil
 	}
+	for range rapid.IntRange(0, 2).Draw(r, "hits") {
+		h := hit{
+			rule: rapid.SampledFrom(storedRules).Draw(r, "rule"), level: severity.Level(rapid.IntRange(0, 4).Draw(r, "level")), alert: rapid.Bool().Draw(r, "alert"),
+			category: text.Draw(r, "category"), field: text.Draw(r, "field"), layer: text.Draw(r, "layer"), excerpt: text.Draw(r, "excerpt") + "\xff",
+		}
+		for range rapid.IntRange(0, 2).Draw(r, "groups") {
+			h.groups = append(h.groups, Detail{text.Draw(r, "name"), text.Draw(r, "text")})
+		}
+		e.hits = append(e.hits, h)
+	}
+	for range rapid.IntRange(0, 2).Draw(r, "values") {
+		e.values = append(e.values, text.Draw(r, "value"))
+	}
 	return e
+}
+
+var storedRules = []*sigma.Rule{{Name: "A-1"}, {Name: "B-2"}}
+
+// whole compares events with all that a store keeps of them. Rules are the same if they are one.
+var whole = cmp.Options{
+	cmp.AllowUnexported(Event{}, hit{}),
+	cmp.Comparer(func(a, b *sigma.Rule) bool { return a == b }),
 }
 
 func TestStoreKeepsEvents(t *testing.T) {
@@ -76,7 +99,7 @@ func inOrder(t *testing.T, st *store, want []*Event) {
 		}
 	}
 	for _, e := range want {
-		i := slices.IndexFunc(got, func(f *Event) bool { return cmp.Equal(e, f) })
+		i := slices.IndexFunc(got, func(f *Event) bool { return cmp.Equal(e, f, whole) })
 		if i < 0 {
 			t.Fatalf("did not come back: %+v %+v", e, e.Result)
 		}

@@ -54,6 +54,7 @@ Examples:
 			&cli.IntFlag{Name: "before-context", Aliases: []string{"B"}, Usage: "show `N` lines before each match"},
 			&cli.IntFlag{Name: "context", Aliases: []string{"C"}, Usage: "show `N` lines around each match"},
 		),
+		Subcommands:  []*cli.Command{whyCommand(e)},
 		OnUsageError: onUsageError,
 		Action:       func(c *cli.Context) error { return runAnalyze(c, e) },
 	}
@@ -87,12 +88,12 @@ func runAnalyze(c *cli.Context, e env) error {
 	report, err := analyze.Timeline(c.Context, src.fsys, o)
 	progress.Done()
 	if errors.Is(err, analyze.ErrNothing) {
-		return nothingFound(report, e)
+		return nothingFound(&report.Coverage, e)
 	}
 	if err != nil {
 		return err
 	}
-	renderer, gaps, err := newRenderer(c, e, src, report)
+	renderer, gaps, err := newRenderer(c, e, src, report.Installations)
 	if err != nil {
 		return err
 	}
@@ -103,8 +104,8 @@ func runAnalyze(c *cli.Context, e env) error {
 	return sayCoverage(e, renderer, &report.Coverage)
 }
 
-func nothingFound(report *analyze.Report, e env) error {
-	for _, g := range report.Coverage.Gaps {
+func nothingFound(cover *analyze.Coverage, e env) error {
+	for _, g := range cover.Gaps {
 		e.console.Warningf("%s: %s", g.Path, g.What)
 	}
 	hint := "name it with --state-dir DIR, a mounted disk with --root DIR"
@@ -176,14 +177,14 @@ func grepOptions(c *cli.Context, pattern string) analyze.Grep {
 }
 
 // newRenderer knows every secret of the installations, so that none is shown.
-func newRenderer(c *cli.Context, e env, src *source, report *analyze.Report) (*analyze.Renderer, []openclaw.Gap, error) {
+func newRenderer(c *cli.Context, e env, src *source, installs []*openclaw.Installation) (*analyze.Renderer, []openclaw.Gap, error) {
 	salt, err := fingerprintSalt(c, e)
 	if err != nil {
 		return nil, nil, err
 	}
 	set := secret.NewSet(secret.NewFingerprinter(salt))
 	var gaps []openclaw.Gap
-	for _, in := range report.Installations {
+	for _, in := range installs {
 		gaps = append(gaps, in.Secrets(c.Context, src.fsys, set)...)
 	}
 	return &analyze.Renderer{Secrets: set}, gaps, nil

@@ -1,0 +1,253 @@
+package analyze
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/clawbook/openclaw-ir/internal/openclaw"
+	"github.com/clawbook/openclaw-ir/internal/sigma"
+)
+
+// What lies in an installation and is read by the agent, or run by it, is looked at as it is now: instructions, memory,
+// skills, hooks, plugins, scripts. These bound it: files of one place, depth below it, and bytes of one file's text.
+const (
+	maxRestFiles = 20_000
+	maxRestDepth = 12
+	maxRestText  = 1 << 20
+	maxRestHash  = 256 << 20
+)
+
+// identityFiles are the instructions that OpenClaw reads at the start of every session, in the workspace itself.
+var identityFiles = []string{"AGENTS.md", "SOUL.md", "IDENTITY.md", "USER.md", "TOOLS.md", "HEARTBEAT.md", "BOOT.md", "BOOTSTRAP.md"}
+
+// A restPlace is a directory whose files have one role.
+type restPlace struct{ dir, role string }
+
+// restPlaces lists where an installation keeps what its agents read and run.
+func restPlaces(in *openclaw.Installation) (places []restPlace) {
+	for _, a := range in.Agents {
+		if a.Workspace == "" {
+			continue
+		}
+		places = append(places, restPlace{path.Join(a.Workspace, "memory"), "memory"}, restPlace{path.Join(a.Workspace, "skills"), "skill"},
+			restPlace{path.Join(a.Workspace, ".agents", "skills"), "skill"}, restPlace{path.Join(a.Workspace, "hooks"), "hook"})
+	}
+	for sub, role := range map[string]string{"skills": "skill", "hooks": "hook", "extensions": "plugin", "cache/shell-snapshots": "snapshot", "tmp/agent-cli": "snapshot"} {
+		places = append(places, restPlace{path.Join(in.StateDir, sub), role})
+	}
+	slices.SortFunc(places, func(a, b restPlace) int { return strings.Compare(a.dir+a.role, b.dir+b.role) })
+	return slices.Compact(places)
+}
+
+// A restReader looks at the files of installations.
+type restReader struct {
+	ctx     context.Context
+	fsys    fs.FS
+	cover   *Coverage
+	records *recorder
+	seen    map[string]bool
+	take    func(file string, modified int64, rec *sigma.Record)
+}
+
+// installation looks at all files of one installation.
+func (r *restReader) installation(in *openclaw.Installation) {
+	for _, a := range in.Agents {
+		for _, name := range identityFiles {
+			r.file(path.Join(a.Workspace, name), a.Workspace, "identity")
+		}
+		r.file(path.Join(a.Workspace, "MEMORY.md"), a.Workspace, "memory")
+		r.file(path.Join(a.Workspace, ".env"), a.Workspace, "env")
+	}
+	r.file(path.Join(in.StateDir, ".env"), in.StateDir, "env")
+	for _, p := range restPlaces(in) {
+		r.place(p)
+	}
+}
+
+// place looks at all files below a directory.
+func (r *restReader) place(p restPlace) {
+	n := 0
+	err := fs.WalkDir(r.fsys, openclaw.FSName(p.dir), func(name string, d fs.DirEntry, err error) error {
+		switch {
+		case r.ctx.Err() != nil:
+			return r.ctx.Err()
+		case err != nil:
+			r.gap(openclaw.HostPath(name), err)
+			return nil
+		case d.IsDir():
+			if strings.Count(strings.TrimPrefix(openclaw.HostPath(name), p.dir), "/") > maxRestDepth {
+				r.cover.gap(openclaw.Gap{Path: openclaw.HostPath(name), What: fmt.Sprintf("deeper than %d directories below %q; not looked at", maxRestDepth, p.dir)})
+				return fs.SkipDir
+			}
+			if d.Name() == "node_modules" || d.Name() == ".git" {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		if n++; n > maxRestFiles {
+			r.cover.gap(openclaw.Gap{Path: p.dir, What: fmt.Sprintf("holds more than %d files; the others were not looked at", maxRestFiles)})
+			return fs.SkipAll
+		}
+		r.file(openclaw.HostPath(name), p.dir, p.role)
+		return nil
+	})
+	if err != nil && r.ctx.Err() == nil {
+		r.gap(p.dir, err)
+	}
+}
+
+func (r *restReader) gap(file string, err error) {
+	if !openclaw.IsAbsent(err) {
+		r.cover.gap(openclaw.Gap{Path: file, What: err.Error()})
+	}
+}
+
+// file makes the record of one file.
+func (r *restReader) file(file, root, role string) {
+	if r.seen[file] {
+		return
+	}
+	info, err := fs.Lstat(r.fsys, openclaw.FSName(file))
+	if err != nil {
+		r.gap(file, err)
+		return
+	}
+	r.seen[file] = true
+	r.records.n = 0
+	rec := r.records.bare(CategoryFile)
+	rec.Add("TargetFilename", canonical(file), "")
+	rec.Add("Role", role, "")
+	rec.Add("Size", strconv.FormatInt(info.Size(), 10), "")
+	if strings.HasPrefix(path.Base(file), ".") {
+		rec.Add("Hidden", "true", "")
+	}
+	if info.Mode().Perm()&0o111 != 0 && info.Mode().IsRegular() {
+		rec.Add("Executable", "true", "")
+	}
+	if slug := slugOf(file, role); slug != "" {
+		rec.Add("Slug", slug, "")
+	}
+	switch {
+	case info.Mode()&fs.ModeSymlink != 0:
+		r.link(rec, file, root)
+	case info.Mode().IsRegular():
+		r.content(rec, file)
+	}
+	r.take(file, info.ModTime().UnixMilli(), rec)
+}
+
+// slugOf is a skill's or plugin's name: the directory it lies in below its place.
+func slugOf(file, role string) string {
+	if role != "skill" && role != "plugin" {
+		return ""
+	}
+	for _, sep := range []string{"/skills/", "/extensions/"} {
+		if i := strings.LastIndex(file, sep); i >= 0 {
+			slug, _, ok := strings.Cut(file[i+len(sep):], "/")
+			if ok {
+				return slug
+			}
+		}
+	}
+	return ""
+}
+
+// link tells where a link leads, and whether that is outside the place it lies in.
+func (r *restReader) link(rec *sigma.Record, file, root string) {
+	target, err := fs.ReadLink(r.fsys, openclaw.FSName(file))
+	if err != nil {
+		r.gap(file, err)
+		return
+	}
+	if !path.IsAbs(target) {
+		target = path.Join(path.Dir(file), target)
+	}
+	rec.Add("Target", target, "")
+	if target = path.Clean(target); target != root && !strings.HasPrefix(target, root+"/") {
+		rec.Add("SymlinkEscape", "true", "")
+	}
+}
+
+// content reads a file: its digest, what format it has, and its text.
+func (r *restReader) content(rec *sigma.Record, file string) {
+	f, err := r.fsys.Open(openclaw.FSName(file))
+	if err != nil {
+		r.gap(file, err)
+		return
+	}
+	defer f.Close()
+	var head bytes.Buffer
+	sum := sha256.New()
+	n, err := io.Copy(io.MultiWriter(sum, limited{&head, maxRestText}), io.LimitReader(f, maxRestHash+1))
+	switch {
+	case err != nil:
+		r.gap(file, err)
+	case n > maxRestHash:
+		r.cover.gap(openclaw.Gap{Path: file, What: fmt.Sprintf("larger than %d bytes; its digest was not taken", maxRestHash)})
+	default:
+		digest := hex.EncodeToString(sum.Sum(nil))
+		rec.Add("Sha256", digest, "")
+		r.records.indicators(rec, digest)
+	}
+	r.cover.Records++
+	r.cover.Bytes += n
+	text := head.Bytes()
+	format := formatOf(text)
+	rec.Add("Format", format, "")
+	rec.Add("PaddingRatio", strconv.Itoa(padding(text)), "")
+	if format == "text" || format == "script" {
+		r.records.texts(rec, "Content", string(text))
+		if n > maxRestText {
+			r.cover.gap(openclaw.Gap{Path: file, What: fmt.Sprintf("only its first %d bytes were matched with the rules", maxRestText), Bytes: n - maxRestText})
+		}
+	}
+}
+
+// limited writes the first n bytes and drops the rest.
+type limited struct {
+	w *bytes.Buffer
+	n int
+}
+
+func (l limited) Write(p []byte) (int, error) {
+	l.w.Write(p[:min(len(p), max(0, l.n-l.w.Len()))])
+	return len(p), nil
+}
+
+// formatOf tells a file's format from how it begins.
+func formatOf(head []byte) string {
+	for magic, format := range map[string]string{
+		"\x7fELF": "elf", "\xcf\xfa\xed\xfe": "macho", "\xce\xfa\xed\xfe": "macho", "\xca\xfe\xba\xbe": "macho", "MZ\x90": "pe", "#!": "script",
+		"PK\x03\x04": "archive", "\x1f\x8b": "archive",
+	} {
+		if bytes.HasPrefix(head, []byte(magic)) {
+			return format
+		}
+	}
+	if bytes.IndexByte(head[:min(len(head), 8<<10)], 0) >= 0 {
+		return "binary"
+	}
+	return "text"
+}
+
+// padding is the share of white space, or of the one byte that is most frequent, in per cent.
+func padding(text []byte) int {
+	if len(text) == 0 {
+		return 0
+	}
+	var counts [256]int
+	for _, b := range text {
+		counts[b]++
+	}
+	blank := counts[' '] + counts['\n'] + counts['\t'] + counts['\r']
+	return 100 * max(blank, slices.Max(counts[:])) / len(text)
+}

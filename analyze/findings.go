@@ -1,0 +1,136 @@
+package analyze
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"slices"
+	"time"
+
+	"github.com/clawbook/openclaw-ir/internal/ioc"
+	"github.com/clawbook/openclaw-ir/internal/openclaw"
+	"github.com/clawbook/openclaw-ir/internal/severity"
+	"github.com/clawbook/openclaw-ir/internal/sigma"
+)
+
+// FindingsOptions choose what is looked for, and where.
+type FindingsOptions struct {
+	Find         openclaw.FindOptions
+	Rules        []*sigma.Rule
+	Indicators   []ioc.Indicator
+	Suppressions []Suppression
+	Agent        string
+	Session      string
+	Since        time.Time
+	Until        time.Time
+	Now          time.Time // for suppressions that expire
+	Read         func(n int64)
+}
+
+// A FindingsReport is what rules found in the evidence, the worst first, and what stands behind it.
+type FindingsReport struct {
+	Installations []*openclaw.Installation
+	Coverage      Coverage
+	Findings      []*Finding
+	Suppressed    []*Finding // by whom and why stands in each
+	Rules         int        // how many were applied
+	Cut           int64      // texts that were too long to be matched wholly
+	Lost          int64      // findings beyond the bound, which are not listed
+}
+
+// Findings applies rules to everything that the evidence shows to have happened and to what lies in it, and finds the
+// causes of what is at high or above. What cannot be read is in the report's Coverage.
+func Findings(ctx context.Context, fsys fs.FS, o FindingsOptions) (*FindingsReport, error) {
+	set, err := sigma.NewSet(o.Rules)
+	if err != nil {
+		return nil, fmt.Errorf("compiling the rules: %w", err)
+	}
+	st, err := newStore()
+	if err != nil {
+		return nil, err
+	}
+	x := &investigation{options: o, set: set, list: ioc.NewList(o.Indicators), fsys: fsys, report: &Report{store: st}}
+	if err := x.run(ctx); err != nil {
+		return x.result(), err
+	}
+	return x.result(), ctx.Err()
+}
+
+// An investigation is the work on one body of evidence.
+type investigation struct {
+	options FindingsOptions
+	set     *sigma.Set
+	list    *ioc.List
+	fsys    fs.FS
+	report  *Report
+	judge   *judge
+	cut     int64
+}
+
+func (x *investigation) timelineOptions() *Options {
+	o := &x.options
+	return &Options{Find: o.Find, Kinds: Kinds, Agent: o.Agent, Session: o.Session, Since: o.Since, Until: o.Until, Read: o.Read, whole: true}
+}
+
+func (x *investigation) run(ctx context.Context) error {
+	installs, _ := openclaw.Find(x.fsys, x.options.Find)
+	t := x.report.readTrusted(ctx, x.fsys, installs)
+	s := newSifter(ctx, x.set, x.list, t, x.report.store.add)
+	err := x.report.read(ctx, x.fsys, x.timelineOptions(), s.add)
+	x.cut = s.close()
+	x.report.Coverage.Events = int64(x.report.store.len())
+	if err != nil {
+		return err
+	}
+	x.judge = newJudge(x.set, t)
+	for e, err := range x.report.Events() {
+		if err != nil {
+			return err
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		x.judge.event(e)
+	}
+	m, r := x.set.NewMatcher(), newRecorder(x.list, t)
+	if err := x.still(ctx, m, r); err != nil {
+		return err
+	}
+	if err := x.explain(ctx, t); err != nil {
+		return err
+	}
+	x.sequences(m, r)
+	x.cut += m.Cut()
+	return nil
+}
+
+// result sorts what was found and parts what is suppressed from it.
+func (x *investigation) result() *FindingsReport {
+	r := &FindingsReport{Installations: x.report.Installations, Coverage: x.report.Coverage, Rules: len(x.set.Rules()), Cut: x.cut}
+	if x.judge == nil {
+		return r
+	}
+	x.judge.found.sort()
+	r.Lost = x.judge.found.lost
+	for _, f := range x.judge.found.list {
+		i := slices.IndexFunc(x.options.Suppressions, func(s Suppression) bool { return s.holds(f, x.options.Now) })
+		if i < 0 {
+			r.Findings = append(r.Findings, f)
+			continue
+		}
+		f.Rejected = &x.options.Suppressions[i]
+		r.Suppressed = append(r.Suppressed, f)
+	}
+	return r
+}
+
+// Worst returns the highest level found, and whether anything was.
+func (r *FindingsReport) Worst() (worst severity.Level, any bool) {
+	for _, f := range r.Findings {
+		worst, any = max(worst, f.Level), true
+	}
+	return worst, any
+}
+
+// Complete reports whether everything was read and all of it was matched.
+func (r *FindingsReport) Complete() bool { return r.Coverage.Complete() && r.Cut == 0 && r.Lost == 0 }

@@ -1,0 +1,102 @@
+package analyze
+
+import (
+	"context"
+	"time"
+
+	"github.com/clawbook/openclaw-ir/internal/severity"
+)
+
+// An input with instructions to the agent matters when the agent heeds it: when what it does next has an address, a path
+// or words from there. Many pages only speak of such instructions.
+
+// explained is the level from which on a finding gets its cause.
+const explained = severity.High
+
+// maxAfter bounds the deeds behind inputs with instructions whose causes are looked for besides those of findings.
+const maxAfter = maxTargets / 2
+
+// acts reports what changes something or tells somebody.
+func (e *Event) acts() bool {
+	switch e.Kind {
+	case KindExec, KindWrite, KindEdit, KindSpawn, KindConfig, KindAutomation, KindBrowse, KindFetch:
+		return e.CallID != ""
+	case KindMessage:
+		return e.Tool != ""
+	}
+	return false
+}
+
+// explain finds the causes of what is bad enough, and which instructions were heeded.
+func (x *investigation) explain(ctx context.Context, t trusted) error {
+	var grave []*Finding
+	var events []*Event
+	for _, f := range x.judge.found.list {
+		if f.Level >= explained {
+			grave, events = append(grave, f), append(events, f.subject())
+		}
+	}
+	n := len(events)
+	events = append(events, x.judge.after...)
+	if len(events) == 0 {
+		return nil
+	}
+	o := x.timelineOptions()
+	o.Since, o.Until, o.Session, o.Agent, o.Read = time.Time{}, time.Time{}, "", "", nil // what led to it may lie anywhere before it
+	causes, err := x.report.causes(ctx, x.fsys, o, events, t, x.judge.injected)
+	if err != nil {
+		return err
+	}
+	for i, f := range grave {
+		if f.Cause = causes[i]; f.Cause == nil {
+			f.Cause = &Cause{Grade: GradeNone, Note: "not looked for: there are more findings than causes are looked for at a time; openclaw-ir analyze why EVENT"}
+		}
+	}
+	heeded := map[string]bool{}
+	for i, c := range causes {
+		if in := c.Input(); in != nil && events[i].acts() && (c.Grade == GradeValue || i < n && in.Role == RoleCause && in.Event.Kind == KindResult) && x.judge.injected[in.Event.ID()] {
+			heeded[in.Event.ID()] = true
+			if c.Grade == GradeValue {
+				x.provenance(events[i], c)
+			}
+		}
+	}
+	x.unheeded(heeded)
+	return nil
+}
+
+// subject is what a finding's cause is looked for by: the event, or for what lies at rest the words and the path of it.
+func (f *Finding) subject() *Event {
+	if f.Event != nil {
+		return f.Event
+	}
+	var v valueList
+	v.add(urlsOf(f.Excerpt)...)
+	v.add(f.Path)
+	v.words(f.Excerpt)
+	return &Event{Kind: KindSession, Time: lastMilli, Asker: unknownAsker, What: f.Path, values: v.list}
+}
+
+// provenance notices that the agent did what an input with instructions said, in its words (DETECTIONS, INJ-012).
+func (x *investigation) provenance(e *Event, c *Cause) {
+	in := c.Input()
+	x.judge.derive.emit("provenance", in.Event.ID()+e.Session, e,
+		Detail{"InputTrust", in.Trust}, Detail{"Input", in.Event.ID()}, Detail{"Value", c.Value}, Detail{"Deed", string(e.Kind)})
+	if n := len(x.judge.derive.found); n > 0 && x.judge.derive.found[n-1].event == e {
+		x.judge.derive.found[n-1].cause = c
+	}
+}
+
+// unheeded lowers what was said to the agent and nothing came of.
+func (x *investigation) unheeded(heeded map[string]bool) {
+	for _, f := range x.judge.found.list {
+		if family(f.Rule) != "INJ" || f.Event == nil || !isInput(f.Event) {
+			continue
+		}
+		if heeded[f.Event.ID()] {
+			f.Adjusted = append(f.Adjusted, "the agent acted on it")
+			continue
+		}
+		f.shift(-1, "nothing that the agent did after it has a value from it")
+	}
+}
