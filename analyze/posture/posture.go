@@ -126,15 +126,21 @@ func Check(ctx context.Context, in *openclaw.Installation, o Options) (*Report, 
 }
 
 // CheckConfig runs the checks that look at nothing but the config, over another config of the installation: an older
-// one, or one that a fix would make. Findings are ordered as in a [Report].
-func CheckConfig(ctx context.Context, in *openclaw.Installation, c *openclaw.Config) []Finding {
+// one, or one that a fix would make. Of the evidence only the gateway's environment files are read; without it (a nil
+// FS) they count as empty. Findings are ordered as in a [Report].
+func CheckConfig(ctx context.Context, in *openclaw.Installation, c *openclaw.Config, o Options) []Finding {
 	other := *in
 	other.Config = c
-	s := newState(ctx, &other, Options{FS: nothing{}})
+	if o.FS == nil {
+		o.FS = nothing{}
+	}
+	s := newState(ctx, &other, o)
 	var found []Finding
 	for _, row := range checks() {
 		if row.needs == needsConfig {
-			found = append(found, s.run(row).findings...)
+			for _, f := range s.run(row).findings {
+				found = append(found, *f)
+			}
 		}
 	}
 	sortFindings(found)
@@ -153,7 +159,9 @@ func IDs() []string {
 
 // take files the outcome of one check.
 func (r *Report) take(c check, out outcome) {
-	r.Findings = append(r.Findings, out.findings...)
+	for _, f := range out.findings {
+		r.Findings = append(r.Findings, *f)
+	}
 	switch {
 	case len(out.findings) > 0:
 	case out.undecided != "":
@@ -165,6 +173,15 @@ func (r *Report) take(c check, out outcome) {
 
 func (r *Report) finish(s *state) {
 	r.Gaps = append(r.Gaps, s.gaps...)
+	for _, sup := range s.suppressions() {
+		for i := range r.Findings {
+			if f := &r.Findings[i]; sup.hides(*f) {
+				f.Suppressed = true
+				sup.Hides = append(sup.Hides, f.ID)
+			}
+		}
+		r.Suppressed = append(r.Suppressed, sup)
+	}
 	sortFindings(r.Findings)
 	slices.Sort(r.Passed)
 	slices.SortFunc(r.Undecided, func(a, b Undecided) int { return strings.Compare(a.ID, b.ID) })
