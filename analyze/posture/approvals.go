@@ -95,32 +95,7 @@ func parseJSON(data []byte) (any, bool) {
 	if err != nil {
 		return nil, false
 	}
-	return plain(v), true
-}
-
-// plain turns a parsed value into maps and slices, as a config's tree has them.
-func plain(v *json5.Value) any {
-	switch v.Kind {
-	case json5.Object:
-		m := map[string]any{}
-		for _, member := range v.Members {
-			m[member.Key] = plain(member.Value)
-		}
-		return m
-	case json5.Array:
-		all := make([]any, 0, len(v.Elements))
-		for _, e := range v.Elements {
-			all = append(all, plain(e))
-		}
-		return all
-	case json5.String:
-		return v.Str
-	case json5.Number:
-		return v.Num
-	case json5.Bool:
-		return v.Bool
-	}
-	return nil
+	return plainTree(v), true
 }
 
 // database reads a database of the evidence, if it is there. What is wrong with it is a gap.

@@ -45,7 +45,7 @@ func TestAgreesWithTheRealAudit(t *testing.T) {
 			agree[release], differ[release] = agree[release]+a, differ[release]+d
 		})
 	}
-	for i, d := range differences {
+	for i, d := range explained {
 		if !used[i] {
 			t.Errorf("the difference %+v does not occur any more", d)
 		}
@@ -76,7 +76,7 @@ func compare(t *testing.T, release, name string, real []realFinding, report *Rep
 	}
 	explain := func(id, what string) {
 		t.Helper()
-		for i, d := range differences {
+		for i, d := range explained {
 			if fits(d.release, release) && fits(d.name, name) && fits(d.id, id) {
 				used[i] = true
 				differ++

@@ -103,7 +103,7 @@ func (s *state) browserNoAuth(o *outcome) {
 
 func (s *state) cdpHTTP(o *outcome) {
 	for _, c := range s.cdps() {
-		if s.browserOn() && c.remote() && c.url.Scheme == "http" && len(o.findings) < maxShown {
+		if s.browserOn() && c.remote() && c.url.Scheme == "http" && len(o.findings) < maxLines {
 			o.add(c.key, fmt.Sprintf("%s leads to %s over http", c.key, short(c.url.Host)))
 		}
 	}
@@ -114,7 +114,7 @@ func (s *state) cdpPrivate(o *outcome) {
 		return
 	}
 	for _, c := range s.cdps() {
-		if !c.remote() || len(o.findings) >= maxShown {
+		if !c.remote() || len(o.findings) >= maxLines {
 			continue
 		}
 		addr, err := netip.ParseAddr(c.url.Hostname())
@@ -126,7 +126,7 @@ func (s *state) cdpPrivate(o *outcome) {
 
 func (s *state) relayLegacy(o *outcome) {
 	key := []string{"browser", "extensionRelay", "allowLegacyAuth"}
-	if s.browserOn() && !isFalse(s.root, key...) {
+	if s.browserOn() && at(s.root, "browser") != nil && !isFalse(s.root, key...) {
 		f := o.add(dotted(key...), dotted(key...)+" is not false; the default is true")
 		f.Commands = []string{configSet(dotted(key...), "false")}
 	}

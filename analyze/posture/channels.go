@@ -120,7 +120,7 @@ func (s *state) setPolicy(f *Finding, c channelSection, key string) {
 	f.set(names, `"pairing"`)
 	if slices.Contains(texts(c.conf["allowFrom"]), "*") {
 		list := append(c.path(), "allowFrom")
-		f.set(list, without(s.root, list, func(t string) bool { return t == "*" }))
+		f.set(list, listWithout(s.root, list, func(t string) bool { return t == "*" }))
 	}
 }
 
@@ -165,7 +165,11 @@ func (s *state) dmScope() string {
 	return "main"
 }
 
+// dmShared is the check of the releases before channels.dm.session_collision took its place.
 func (s *state) dmShared(o *outcome) {
+	if !s.before("2026.8.0") {
+		return
+	}
 	for _, c := range s.accounts() {
 		policy, _ := c.dm()
 		people := s.admitted(c)

@@ -50,7 +50,7 @@ func (s *state) dangerousFlags(o *outcome) {
 	s.flagSet(o, "tools.exec.applyPatch.workspaceOnly", false)
 	s.flagSet(o, "tools.fs.workspaceOnly", false)
 	for i, m := range list(s.root, "hooks", "mappings") {
-		if key := fmt.Sprintf("hooks.mappings[%d].allowUnsafeExternalContent", i); isTrue(m, "allowUnsafeExternalContent") && len(o.findings) < maxShown {
+		if key := fmt.Sprintf("hooks.mappings[%d].allowUnsafeExternalContent", i); isTrue(m, "allowUnsafeExternalContent") && len(o.findings) < maxLines {
 			o.add(key, key+" is true")
 		}
 	}

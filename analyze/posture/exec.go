@@ -345,7 +345,7 @@ func (s *state) elevatedWildcard(o *outcome) {
 		if slices.Contains(entries, "*") {
 			key := []string{"tools", "elevated", "allowFrom", provider}
 			f := o.named(provider, dotted(key...), dotted(key...)+` has "*"`)
-			f.set(key, without(s.root, key, func(t string) bool { return t == "*" }))
+			f.set(key, listWithout(s.root, key, func(t string) bool { return t == "*" }))
 		}
 	})
 }

@@ -61,7 +61,7 @@ func (s *state) surface(o *outcome) {
 
 // closeDoors offers the policies of OpenClaw's guide for every policy that is open.
 func (s *state) closeDoors(f *Finding, open []string) {
-	for _, key := range open[:min(len(open), maxShown)] {
+	for _, key := range open[:min(len(open), maxLines)] {
 		policy := `"pairing"`
 		if strings.HasSuffix(key, "groupPolicy") {
 			policy = `"allowlist"`
@@ -190,7 +190,7 @@ func (s *state) groupScope(o *outcome) {
 		o.add("session.groupScope", `session.groupScope is "main"`).set([]string{"session", "groupScope"}, `"per-group"`)
 	}
 	for i, b := range list(s.root, "bindings") {
-		if text(b, "session", "groupScope") == "main" && len(o.findings) < maxShown {
+		if text(b, "session", "groupScope") == "main" && len(o.findings) < maxLines {
 			o.add(fmt.Sprintf("bindings[%d].session.groupScope", i), `the binding's session.groupScope is "main"`)
 		}
 	}

@@ -66,7 +66,7 @@ var gatewayChecks = []check{
 	},
 	{
 		id: "gateway.control_ui.host_header_origin_fallback", level: severity.Medium, title: "The gateway believes the address a caller claims",
-		why: "This switches off the protection against web pages that pretend to be local (DNS rebinding).", fix: "Set it to false.", run: flag(false, "gateway", "controlUi", "dangerouslyAllowHostHeaderOriginFallback"),
+		why: "This switches off the protection against web pages that pretend to be local (DNS rebinding).", fix: "Set it to false.", run: dangerousFlag(false, "gateway", "controlUi", "dangerouslyAllowHostHeaderOriginFallback"),
 	},
 	{
 		id: "gateway.control_ui.insecure_auth", level: severity.Medium, title: "The control page accepts logins over plain HTTP",
@@ -74,7 +74,7 @@ var gatewayChecks = []check{
 	},
 	{
 		id: "gateway.control_ui.device_auth_disabled", level: severity.Critical, title: "The control page does not ask which device it talks to",
-		why: "Who has the token needs no approved device any more.", fix: "Set it to false.", run: flag(true, "gateway", "controlUi", "dangerouslyDisableDeviceAuth"),
+		why: "Who has the token needs no approved device any more.", fix: "Set it to false.", run: dangerousFlag(true, "gateway", "controlUi", "dangerouslyDisableDeviceAuth"),
 	},
 	{
 		id: "gateway.real_ip_fallback_enabled", level: severity.Medium, title: "Callers may claim another address",
@@ -146,8 +146,8 @@ var gatewayChecks = []check{
 	},
 }
 
-// flag makes a check of a boolean that should not be true. Where the finding is graver from outside it says so.
-func flag(always bool, names ...string) func(*state, *outcome) {
+// dangerousFlag makes a check of a boolean that should not be true. Where the finding is graver from outside it says so.
+func dangerousFlag(always bool, names ...string) func(*state, *outcome) {
 	return func(s *state, o *outcome) {
 		if !isTrue(s.root, names...) {
 			return
@@ -250,7 +250,7 @@ func (s *state) toolsInvoke(o *outcome) {
 	if s.bind() != "loopback" || s.tailscale() == "funnel" {
 		f.Level = severity.Critical
 	}
-	f.set([]string{"gateway", "tools", "allow"}, without(s.root, []string{"gateway", "tools", "allow"}, func(t string) bool { return slices.Contains(given, strings.ToLower(t)) }))
+	f.set([]string{"gateway", "tools", "allow"}, listWithout(s.root, []string{"gateway", "tools", "allow"}, func(t string) bool { return slices.Contains(given, strings.ToLower(t)) }))
 }
 
 func (s *state) funnel(o *outcome) {
@@ -283,7 +283,7 @@ func (s *state) originsWildcard(o *outcome) {
 		f.Level = severity.Critical
 	}
 	key := []string{"gateway", "controlUi", "allowedOrigins"}
-	f.set(key, without(s.root, key, func(t string) bool { return t == "*" }))
+	f.set(key, listWithout(s.root, key, func(t string) bool { return t == "*" }))
 }
 
 func (s *state) insecureAuth(o *outcome) {
@@ -451,7 +451,7 @@ func (s *state) nodeAllow(o *outcome) {
 	if s.exposed() {
 		f.Level = severity.Critical
 	}
-	f.set(names, without(s.root, names, func(t string) bool { return slices.Contains(given, t) }))
+	f.set(names, listWithout(s.root, names, func(t string) bool { return slices.Contains(given, t) }))
 }
 
 // knownNodeCommands are the exact names the deny list can hold (the platforms' defaults of 2026.9.6).

@@ -47,7 +47,7 @@ func (s *state) guideSandbox(o *outcome) {
 		if set && !slices.Contains([]string{"off", "non-main", "all"}, raw) {
 			seen += fmt.Sprintf(" (%q is no mode of OpenClaw: off, non-main and all are)", short(raw))
 		}
-		if c.sandboxMode() == "all" || len(o.findings) >= maxShown {
+		if c.sandboxMode() == "all" || len(o.findings) >= maxLines {
 			continue
 		}
 		f := o.add(c.key+".sandbox.mode", seen)
@@ -166,7 +166,7 @@ func (s *state) guideToken(o *outcome) {
 func (s *state) guideDM(o *outcome) {
 	for _, c := range s.accounts() {
 		policy, key := c.dm()
-		if !slices.Contains([]string{"pairing", "allowlist", "disabled"}, policy) && len(o.findings) < maxShown {
+		if !slices.Contains([]string{"pairing", "allowlist", "disabled"}, policy) && len(o.findings) < maxLines {
 			s.setPolicy(o.add(key, fmt.Sprintf("%s is %q", key, short(policy))), c, key)
 		}
 	}
@@ -175,9 +175,9 @@ func (s *state) guideDM(o *outcome) {
 func (s *state) guideWildcard(o *outcome) {
 	for _, c := range s.channelSections() {
 		for _, name := range []string{"allowFrom", "groupAllowFrom"} {
-			if slices.Contains(texts(c.conf[name]), "*") && c.enabled() && len(o.findings) < maxShown {
+			if slices.Contains(texts(c.conf[name]), "*") && c.enabled() && len(o.findings) < maxLines {
 				key := append(c.path(), name)
-				o.add(c.key+"."+name, c.key+"."+name+` has "*"`).set(key, without(s.root, key, func(t string) bool { return t == "*" }))
+				o.add(c.key+"."+name, c.key+"."+name+` has "*"`).set(key, listWithout(s.root, key, func(t string) bool { return t == "*" }))
 			}
 		}
 	}
@@ -188,7 +188,7 @@ func (s *state) guideWildcard(o *outcome) {
 
 func (s *state) guideGroups(o *outcome) {
 	for _, c := range s.accounts() {
-		if s.groupPolicy(c) == "open" && len(o.findings) < maxShown {
+		if s.groupPolicy(c) == "open" && len(o.findings) < maxLines {
 			o.add(c.key+".groupPolicy", c.key+`.groupPolicy is "open"`).set(append(c.path(), "groupPolicy"), `"allowlist"`)
 		}
 	}
@@ -199,7 +199,7 @@ func (s *state) guideMention(o *outcome) {
 		for _, kind := range []string{"groups", "guilds", "channels", "rooms"} {
 			groups := object(c.conf, kind)
 			for _, name := range keys(groups) {
-				if isFalse(groups[name], "requireMention") && c.enabled() && len(o.findings) < maxShown {
+				if isFalse(groups[name], "requireMention") && c.enabled() && len(o.findings) < maxLines {
 					key := append(c.path(), kind, name, "requireMention")
 					o.add(dotted(key...), dotted(key...)+" is false").set(key, "true")
 				}
@@ -214,7 +214,7 @@ var riskyTools = []string{"exec", "process", "write", "edit", "apply_patch", "br
 func (s *state) guideTools(o *outcome) {
 	for _, c := range s.working() {
 		tools := which(riskyTools, c.policies())
-		if c.sandboxMode() == "all" || len(tools) == 0 || len(o.findings) >= maxShown {
+		if c.sandboxMode() == "all" || len(tools) == 0 || len(o.findings) >= maxLines {
 			continue
 		}
 		f := o.add(c.key+".tools", c.name()+" may use outside a sandbox: "+strings.Join(tools, ", "))
@@ -226,7 +226,7 @@ func (s *state) guideReader(o *outcome) {
 	for _, c := range s.working() {
 		p := c.policies()
 		read, act := which([]string{"web_fetch", "web_search", "browser"}, p), which([]string{"exec", "process", "write", "edit"}, p)
-		if len(read) > 0 && len(act) > 0 && c.sandboxMode() != "all" && len(o.findings) < maxShown {
+		if len(read) > 0 && len(act) > 0 && c.sandboxMode() != "all" && len(o.findings) < maxLines {
 			o.add(c.key+".tools", fmt.Sprintf("%s reads with %s and acts with %s", c.name(), strings.Join(read, ", "), strings.Join(act, ", ")))
 		}
 	}
@@ -241,7 +241,7 @@ func (s *state) guideBrowser(o *outcome) {
 	}
 	profiles := object(s.root, "browser", "profiles")
 	for _, name := range keys(profiles) {
-		if driver := text(profiles[name], "driver"); slices.Contains([]string{"extension", "existing-session"}, driver) && len(o.findings) < maxShown {
+		if driver := text(profiles[name], "driver"); slices.Contains([]string{"extension", "existing-session"}, driver) && len(o.findings) < maxLines {
 			o.add(dotted("browser", "profiles", name), fmt.Sprintf("the profile %s joins a browser that is running (%s)", short(name), driver))
 		}
 	}

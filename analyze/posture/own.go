@@ -161,7 +161,7 @@ func (s *state) jobs() (all []job) {
 
 func (s *state) automations(o *outcome) {
 	for _, j := range s.jobs() {
-		if len(o.findings) < maxShown {
+		if len(o.findings) < maxLines {
 			f := o.add(j.where, fmt.Sprintf("automation %s %q runs %s", short(j.id), short(j.name), j.kind))
 			f.Commands = []string{"openclaw cron list"}
 		}

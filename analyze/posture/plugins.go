@@ -102,7 +102,7 @@ func (s *state) phantoms(o *outcome) {
 	if len(gone) > 0 {
 		f := o.add("plugins.allow", "no such plugin: "+named(gone))
 		key := []string{"plugins", "allow"}
-		f.Commands = []string{configSet(dotted(key...), without(s.root, key, func(t string) bool { return slices.Contains(gone, t) }))}
+		f.Commands = []string{configSet(dotted(key...), listWithout(s.root, key, func(t string) bool { return slices.Contains(gone, t) }))}
 	}
 }
 

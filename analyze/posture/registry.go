@@ -90,8 +90,8 @@ func (f *Finding) mode(hostPath string, want uint32) {
 	f.Repair = &Repair{Mode: &ModeRepair{Path: hostPath, Want: want}}
 }
 
-// without returns the list at a path without the strings that drop names, as JSON text.
-func without(root any, names []string, drop func(string) bool) string {
+// listWithout returns the list at a path without the strings that drop names, as JSON text.
+func listWithout(root any, names []string, drop func(string) bool) string {
 	kept := []any{}
 	for _, e := range list(root, names...) {
 		if text, ok := e.(string); !ok || !drop(strings.TrimSpace(text)) {

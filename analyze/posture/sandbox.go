@@ -95,7 +95,7 @@ func (s *state) eachBind(fn func(key, bind, source string)) {
 
 func (s *state) relativeBinds(o *outcome) {
 	s.eachBind(func(key, bind, source string) {
-		if !path.IsAbs(source) && len(o.findings) < maxShown {
+		if !path.IsAbs(source) && len(o.findings) < maxLines {
 			o.add(key, fmt.Sprintf("%q is not absolute", short(bind)))
 		}
 	})
@@ -128,11 +128,11 @@ func (s *state) blocked(source string) (what string, bad bool) {
 
 func (s *state) dangerousBinds(o *outcome) {
 	s.eachBind(func(key, bind, source string) {
-		if what, bad := s.blocked(source); bad && path.IsAbs(source) && len(o.findings) < maxShown {
+		if what, bad := s.blocked(source); bad && path.IsAbs(source) && len(o.findings) < maxLines {
 			f := o.add(key, fmt.Sprintf("%q %s", short(bind), what))
 			names := strings.Split(key, ".")
 			if strings.HasPrefix(key, "agents.defaults.") {
-				f.set(names, without(s.root, names, func(t string) bool { return t == bind }))
+				f.set(names, listWithout(s.root, names, func(t string) bool { return t == bind }))
 			}
 		}
 	})

@@ -8,10 +8,10 @@ import (
 	"strings"
 )
 
-// maxListed bounds how many entries of a list or an object are looked at, and maxShown how many a finding names.
+// maxListed bounds how many entries of a list or an object are looked at, and maxLines how many a finding names.
 const (
 	maxListed = 5000
-	maxShown  = 12
+	maxLines  = 12
 )
 
 // at returns the value at a path of member names, or nil. Values of a config may be of any type: nothing here
@@ -82,8 +82,8 @@ func either(values ...any) any {
 
 // lines joins what was seen, one a line, and says how many more there are.
 func lines(items []string) string {
-	if len(items) > maxShown {
-		items = append(slices.Clone(items[:maxShown]), fmt.Sprintf("and %d more", len(items)-maxShown))
+	if len(items) > maxLines {
+		items = append(slices.Clone(items[:maxLines]), fmt.Sprintf("and %d more", len(items)-maxLines))
 	}
 	return strings.Join(items, "\n")
 }
