@@ -127,10 +127,10 @@ func TestHistoryApplies(t *testing.T) {
 				continue
 			}
 			if tree == nil {
-				tree = clone(c.Tree).(map[string]any)
+				tree = copyTree(c.Tree).(map[string]any)
 				continue
 			}
-			apply(tree, differences(tree, c.Tree))
+			applyAll(tree, differences(tree, c.Tree))
 		}
 		if in.Config.Tree != nil && !reflect.DeepEqual(tree, in.Config.Tree) {
 			t.Errorf("%s: the changes applied to the oldest version do not give the newest", v)
@@ -145,8 +145,8 @@ func TestDifferencesApply(t *testing.T) {
 	for range 2000 {
 		a, b := randomTree(r, 3), randomTree(r, 3)
 		changes := differences(a, b)
-		got := clone(a).(map[string]any)
-		apply(got, changes)
+		got := copyTree(a).(map[string]any)
+		applyAll(got, changes)
 		if !reflect.DeepEqual(got, b) {
 			t.Fatalf("%v and the changes to %v give %v", a, b, got)
 		}
@@ -174,37 +174,10 @@ func TestDifferencesApply(t *testing.T) {
 	}
 }
 
-func apply(tree map[string]any, changes []change) {
-	for _, c := range changes {
-		at := tree
-		for _, name := range c.path[:len(c.path)-1] {
-			at = at[name].(map[string]any)
-		}
-		last := c.path[len(c.path)-1]
-		if !c.has {
-			delete(at, last)
-			continue
-		}
-		at[last] = clone(c.is)
+func applyAll(tree map[string]any, changes []change) {
+	for i := range changes {
+		changes[i].apply(tree)
 	}
-}
-
-func clone(v any) any {
-	switch v := v.(type) {
-	case map[string]any:
-		m := maps.Clone(v)
-		for k, e := range m {
-			m[k] = clone(e)
-		}
-		return m
-	case []any:
-		l := slices.Clone(v)
-		for i, e := range l {
-			l[i] = clone(e)
-		}
-		return l
-	}
-	return v
 }
 
 func randomTree(r *rand.Rand, depth int) map[string]any {
