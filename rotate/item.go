@@ -60,7 +60,9 @@ const (
 // Seen is what the transcripts show of a secret. The zero Seen says that they don't show it, which proves nothing.
 type Seen struct {
 	Read     bool      `json:"read"`             // it came into a session: a tool's result, a file, what someone wrote
-	Sent     bool      `json:"sent"`             // the agent put it into a command, a URL, a message or a file
+	Run      bool      `json:"run"`              // the agent put it into a command or another tool's arguments
+	Written  bool      `json:"written"`          // the agent wrote it into a file, an automation or the config
+	Sent     bool      `json:"sent"`             // the agent sent it: in a message, a URL, a command that sends to a host
 	Masked   bool      `json:"masked,omitempty"` // sometimes only as a mask of it
 	First    time.Time `json:"first,omitzero"`
 	Last     time.Time `json:"last,omitzero"`
@@ -71,6 +73,7 @@ type Seen struct {
 // add joins what was seen of two values that are replaced together.
 func (s *Seen) add(o Seen) {
 	s.Read, s.Sent, s.Masked, s.Count = s.Read || o.Read, s.Sent || o.Sent, s.Masked || o.Masked, s.Count+o.Count
+	s.Run, s.Written = s.Run || o.Run, s.Written || o.Written
 	if s.First.IsZero() || !o.First.IsZero() && o.First.Before(s.First) {
 		s.First = o.First
 	}
@@ -140,7 +143,7 @@ const (
 	tierDevice         // the same, with a device's own token
 	tierSession        // sends as the user
 	tierSent           // seen leaving
-	tierRead           // seen by the agent
+	tierRead           // seen by the agent, or used by it
 	tierMoney
 	tierRest
 	tierFormer // only in old copies
@@ -163,7 +166,7 @@ func (it *Item) tier() int {
 		return tierSession
 	case it.Seen.Sent:
 		return tierSent
-	case it.Seen.Read:
+	case it.Seen.Read, it.Seen.Run, it.Seen.Written:
 		return tierRead
 	case it.Kind == KindModel, it.Kind == KindOAuth, it.Kind == KindCloud:
 		return tierMoney

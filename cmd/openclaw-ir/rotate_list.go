@@ -38,8 +38,9 @@ func rotateListCommand(e env) *cli.Command {
 	return &cli.Command{
 		Name:  "list",
 		Usage: "list every secret the installation held, in the order in which to replace it",
-		Description: `Each with what it is, where it lies, whether the transcripts show that the agent read or sent it, and the page where it is
-replaced. The list is kept in the case; no value is on it. Exit code 3 while anything is open.
+		Description: `Each with what it is, where it lies, whether the transcripts show that the agent read it, ran with it, wrote or sent it, and the
+page where it is replaced. Keys that only the transcripts show are on it too. The list is kept in the case; no value is on it.
+Exit code 3 while anything is open.
 
 Example:
    sudo openclaw-ir rotate list
@@ -138,7 +139,7 @@ func (x *rotation) ledger(ctx context.Context) (*rotate.Ledger, error) {
 		installs = append(installs, h.Installation)
 		h.Secrets(ctx, x.root, set) // what is lacking is a gap of the inventory already
 	}
-	seen, coverage, err := analyze.Sightings(ctx, x.root, installs, set)
+	seen, coverage, err := analyze.Sightings(ctx, x.root, installs, set, analyze.SightingOptions{Unknown: true})
 	if err != nil {
 		return nil, err
 	}
@@ -146,17 +147,26 @@ func (x *rotation) ledger(ctx context.Context) (*rotate.Ledger, error) {
 	for _, g := range all {
 		x.console.Warningf("%s: %s", g.Path, g.What)
 	}
-	joined := rotate.Join(items...)
-	marks := map[string]rotate.Seen{}
+	marks, unknown := map[string]rotate.Seen{}, map[string]secret.Unknown{}
 	for print, s := range seen {
-		marks[print] = rotate.Seen{Read: s.Read, Sent: s.Sent, Masked: s.Masked, First: s.First, Last: s.Last, Count: s.Count, Sessions: s.Sessions}
+		marks[print] = seenOf(&s)
+		if s.Unknown != nil {
+			unknown[print] = *s.Unknown
+		}
 	}
+	joined := rotate.Join(append(items, rotate.Unlisted(unknown))...)
 	rotate.Mark(joined, marks)
 	rotate.Order(joined)
 	return rotate.UpdateLedger(x.cs, func(l *rotate.Ledger) error {
 		l.Merge(joined, all)
 		return nil
 	})
+}
+
+func seenOf(s *analyze.Sighting) rotate.Seen {
+	return rotate.Seen{
+		Read: s.Read, Run: s.Run, Written: s.Written, Sent: s.Sent, Masked: s.Masked, First: s.First, Last: s.Last, Count: s.Count, Sessions: s.Sessions,
+	}
 }
 
 // list prints the items, those that are open unless all were asked for.
@@ -217,16 +227,18 @@ func shorten(list []string, n int) []string {
 // seenText says what the transcripts show.
 func seenText(s rotate.Seen) string {
 	var words []string
-	if s.Sent {
-		words = append(words, "sent")
-	}
-	if s.Read {
-		words = append(words, "read")
+	for _, way := range []struct {
+		is   bool
+		word string
+	}{{s.Sent, "sent"}, {s.Run, "run with"}, {s.Written, "written"}, {s.Read, "read"}} {
+		if way.is {
+			words = append(words, way.word)
+		}
 	}
 	if len(words) == 0 {
 		return ""
 	}
-	text := strings.Join(words, " and ") + fmt.Sprintf(" in %s", plural(s.Count, "record"))
+	text := strings.Join(words, ", ") + fmt.Sprintf(" in %s", plural(s.Count, "record"))
 	if !s.First.IsZero() {
 		text += ", " + s.First.UTC().Format(time.RFC3339) + " to " + s.Last.UTC().Format(time.RFC3339)
 	}

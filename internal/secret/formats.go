@@ -11,6 +11,9 @@ import (
 type format struct {
 	word string
 	fold bool // the word may be in either case
+	// What it finds, and whose, where the word does not say; see Unknown.
+	what, issuer string
+	sure         bool
 	// find returns the secret around the word, which starts at i; an end of 0 is none. The scan is where
 	// finders keep what saves them from reading the same bytes again and again.
 	find func(s *scan, i int) (start, end int)
@@ -23,18 +26,23 @@ type scan struct {
 	assignedEnd       int // where the last value of a name ends; what else is named before it is replaced with it
 }
 
-// formats are the table's rows by the hash of their words' first three bytes in lower case.
-var formats, formatFilter = compile(append(append(append(prefixes, discordTokens()...), assignments()...), others...))
+// A formatTable is formats by their words' first three bytes in lower case.
+type formatTable struct {
+	rows   map[uint32][]*format
+	filter [1 << filterBits]bool // by the hash of these
+}
 
-func compile(table []format) (map[uint32][]format, *[1 << filterBits]bool) {
-	rows := make(map[uint32][]format)
-	filter := new([1 << filterBits]bool)
-	for _, f := range table {
+var allFormats = compile(append(append(append(prefixes, discordTokens()...), assignments()...), others...))
+
+func compile(table []format) *formatTable {
+	t := &formatTable{rows: make(map[uint32][]*format)}
+	for i := range table {
+		f := &table[i]
 		key := triple(f.word[0], f.word[1], f.word[2])
-		rows[key] = append(rows[key], f)
-		filter[tripleHash(key)] = true
+		t.rows[key] = append(t.rows[key], f)
+		t.filter[tripleHash(key)] = true
 	}
-	return rows, filter
+	return t
 }
 
 const filterBits = 13
@@ -44,29 +52,43 @@ func triple(a, b, c byte) uint32 { return uint32(a) | uint32(b)<<8 | uint32(c)<<
 
 func tripleHash(key uint32) uint32 { return key * 0x9e3779b1 >> (32 - filterBits) }
 
+// A found is the place of a secret and the format that tells it.
+type found struct {
+	span
+	format *format
+}
+
 // findFormats returns the places of secrets in a well-known format; they may overlap.
-func findFormats(text string) []span {
-	var spans []span
-	s := scan{text: text}
-	var w uint32
-	for i := range len(text) {
-		w = w>>8 | uint32(text[i]|0x20)<<16
-		if !formatFilter[tripleHash(w)] || i < 2 {
-			continue
-		}
-		for _, f := range formats[w] {
-			if !hasWord(text[i-2:], f) {
-				continue
-			}
-			if start, end := f.find(&s, i-2); end > start {
-				spans = append(spans, span{start: start, end: end})
-			}
-		}
+func findFormats(text string) (spans []span) {
+	for _, f := range allFormats.tokens(text) {
+		spans = append(spans, f.span)
 	}
 	return spans
 }
 
-func hasWord(text string, f format) bool {
+// tokens returns the places of the table's formats in text.
+func (t *formatTable) tokens(text string) (all []found) {
+	s := scan{text: text}
+	filter := &t.filter
+	var w uint32
+	for i := range len(text) {
+		w = w>>8 | uint32(text[i]|0x20)<<16
+		if !filter[tripleHash(w)] || i < 2 {
+			continue
+		}
+		for _, f := range t.rows[w] {
+			if !hasWord(text[i-2:], f) {
+				continue
+			}
+			if start, end := f.find(&s, i-2); end > start {
+				all = append(all, found{span{start: start, end: end}, f})
+			}
+		}
+	}
+	return all
+}
+
+func hasWord(text string, f *format) bool {
 	if len(text) < len(f.word) {
 		return false
 	}
@@ -158,7 +180,7 @@ func discordTokens() []format {
 	for _, a := range "MNO" {
 		for _, b := range "DTjz" {
 			for _, c := range "AEIMQUYcgk" {
-				table = append(table, format{word: string([]rune{a, b, c}), find: discord})
+				table = append(table, format{word: string([]rune{a, b, c}), find: discord, what: "bot token", issuer: "discord", sure: true})
 			}
 		}
 	}
@@ -188,19 +210,19 @@ func discord(s *scan, i int) (int, int) {
 
 // others are the formats that are more than a prefix.
 var others = []format{
-	{word: ":AA", find: telegram},
-	{word: ".eyJ", find: jwt},
-	{word: "bearer", fold: true, find: bearer},
-	{word: "basic", fold: true, find: basic},
-	{word: pemStart, find: pem},
-	{word: "://", find: urlPassword},
-	{word: "hooks.slack.com/services/", find: webhook},
-	{word: "/api/webhooks/", find: webhook},
-	{word: " -u", find: option{programs: []string{"curl", "wget"}, user: true}.find},
-	{word: "--user", find: option{programs: []string{"curl", "wget"}, user: true}.find},
-	{word: " -p", find: option{programs: []string{"sshpass"}, first: true}.find},
-	{word: " -p", find: option{programs: []string{"mysql", "mariadb"}, attached: true}.find},
-	{word: " -a", find: option{programs: []string{"redis-cli"}}.find},
+	{word: ":AA", find: telegram, what: "bot token", issuer: "telegram", sure: true},
+	{word: ".eyJ", find: jwt, what: "JSON web token"},
+	{word: "bearer", fold: true, find: bearer, what: "bearer token"},
+	{word: "basic", fold: true, find: basic, what: "user and password"},
+	{word: pemStart, find: pem, what: "private key", sure: true},
+	{word: "://", find: urlPassword, what: "password in a URL"},
+	{word: "hooks.slack.com/services/", find: webhook, what: "webhook", issuer: "slack", sure: true},
+	{word: "/api/webhooks/", find: webhook, what: "webhook", issuer: "discord"},
+	{word: " -u", find: option{programs: []string{"curl", "wget"}, user: true}.find, what: "password of a command"},
+	{word: "--user", find: option{programs: []string{"curl", "wget"}, user: true}.find, what: "password of a command"},
+	{word: " -p", find: option{programs: []string{"sshpass"}, first: true}.find, what: "password of a command"},
+	{word: " -p", find: option{programs: []string{"mysql", "mariadb"}, attached: true}.find, what: "password of a command"},
+	{word: " -a", find: option{programs: []string{"redis-cli"}}.find, what: "password of a command"},
 }
 
 // telegram finds a bot's token, 123456789:AA and 33 more.

@@ -135,8 +135,9 @@ func (s *Set) Contains(text string) bool {
 
 // Found returns the fingerprints of the known values that are in text, in any form that [Set.Redact] finds, in
 // order and each once.
-func (s *Set) Found(text string) []string {
-	spans := s.findKnown(text)
+func (s *Set) Found(text string) []string { return printsOf(s.findKnown(text)) }
+
+func printsOf(spans []span) []string {
 	if len(spans) == 0 {
 		return nil
 	}
