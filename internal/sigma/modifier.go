@@ -31,7 +31,7 @@ type test struct {
 	all      bool // every pattern must be found, not one
 	neq      bool // the test holds where it otherwise would not
 	exists   bool
-	ref      string            // fieldref: the other field
+	ref      string             // fieldref: the other field
 	compare  func(string) *glob // fieldref: how a value of the other field is looked for
 }
 
