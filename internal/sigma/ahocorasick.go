@@ -3,35 +3,28 @@ package sigma
 import "slices"
 
 // An automaton finds all of many literals in one pass, whatever the case of their ASCII letters (Aho and Corasick,
-// 1975). Its table has a row a state and a column for each class of bytes that no literal tells apart. An entry is
-// where the next state's row starts, with the lowest bit set if literals end there; rows are a power of two long.
+// 1975). Its table has a row a state. The first column is the state's number, each other one is for a class of bytes
+// that no literal tells apart: where the next state's row starts, with the lowest bit set if literals end there.
 type automaton struct {
-	classes [256]uint8
+	classes [256]uint16
+	columns int // an even number
 	table   []uint32
-	shift   uint
 	ends    [][]int32 // by state: the literals that end there
 }
-
-// skipByte is not part of any UTF-8 text. The automaton passes over it and stays in its state.
-const skipByte = 0xff
 
 // newAutomaton compiles literals, which must be folded and not empty.
 func newAutomaton(words []string) *automaton {
 	a := &automaton{}
-	columns := a.classify(words)
-	for 1<<a.shift < columns || a.shift == 0 {
-		a.shift++
-	}
-	width := 1 << a.shift
-	next := make([]int32, width) // 0 is "none" until the failure links fill it
+	a.columns = (a.classify(words) + 1) &^ 1
+	next := make([]int32, a.columns) // 0 is "none" until the failure links fill it
 	a.ends = [][]int32{nil}
 	for id, word := range words {
 		state := 0
 		for i := range len(word) {
-			at := state<<a.shift + int(a.classes[word[i]])
+			at := state*a.columns + int(a.classes[word[i]])
 			if next[at] == 0 {
 				next[at] = int32(len(a.ends))
-				next = append(next, make([]int32, width)...)
+				next = append(next, make([]int32, a.columns)...)
 				a.ends = append(a.ends, nil)
 			}
 			state = int(next[at])
@@ -42,14 +35,17 @@ func newAutomaton(words []string) *automaton {
 	return a
 }
 
-// classify numbers the bytes that occur in words, all others being 0, and gives capitals the class of their small
-// letters. It returns how many classes there are.
+// classify numbers the bytes that occur in words from 2 on, all others being 1, and gives capitals the class of their
+// small letters. It returns the first number that is free.
 func (a *automaton) classify(words []string) int {
-	n := 1
+	for c := range a.classes {
+		a.classes[c] = 1
+	}
+	n := 2
 	for _, word := range words {
 		for i := range len(word) {
-			if c := word[i]; a.classes[c] == 0 {
-				a.classes[c] = uint8(n)
+			if c := word[i]; a.classes[c] == 1 {
+				a.classes[c] = uint16(n)
 				n++
 			}
 		}
@@ -63,10 +59,10 @@ func (a *automaton) classify(words []string) int {
 // link turns the tree of words into a table, level by level: where a state has no way on, it goes on as the longest
 // of its suffixes does.
 func (a *automaton) link(next []int32) {
-	width := 1 << a.shift
+	row := func(state int32) []int32 { return next[int(state)*a.columns:][:a.columns] }
 	fail := make([]int32, len(a.ends))
 	var queue []int32
-	for _, child := range next[:width] {
+	for _, child := range row(0) {
 		if child != 0 {
 			queue = append(queue, child)
 		}
@@ -75,10 +71,10 @@ func (a *automaton) link(next []int32) {
 		state := queue[0]
 		queue = queue[1:]
 		a.ends[state] = append(slices.Clip(a.ends[state]), a.ends[fail[state]]...)
-		row, suffix := next[int(state)<<a.shift:][:width], next[int(fail[state])<<a.shift:][:width]
-		for c, child := range row {
+		suffix := row(fail[state])
+		for c, child := range row(state) {
 			if child == 0 {
-				row[c] = suffix[c]
+				row(state)[c] = suffix[c]
 				continue
 			}
 			fail[child] = suffix[c]
@@ -87,23 +83,32 @@ func (a *automaton) link(next []int32) {
 	}
 	a.table = make([]uint32, len(next))
 	for i, state := range next {
-		a.table[i] = uint32(state) << a.shift
+		a.table[i] = uint32(int(state) * a.columns)
 		if len(a.ends[state]) > 0 {
 			a.table[i] |= 1
+		}
+		if i%a.columns == 0 {
+			a.table[i] = uint32(i / a.columns)
 		}
 	}
 }
 
-// scan calls found for each literal with where it ends. Rows being longer than one, a state's lowest bit is free to
-// say that literals end there, and must be masked out.
-func (a *automaton) scan(text string, found func(word int32, end int)) {
+// scan sets the bits of the literals in a text and returns those whose bits were not set, appended to fresh. Rows
+// being even in length, the lowest bit of where one starts is free to say that literals end there.
+func (a *automaton) scan(text string, seen []uint64, fresh []int32) []int32 {
 	var state uint32
+	table := a.table
 	for i := range len(text) {
-		state = a.table[state&^1+uint32(a.classes[text[i]])]
-		if state&1 != 0 {
-			for _, word := range a.ends[state>>a.shift] {
-				found(word, i+1)
+		state = table[state&^1+uint32(a.classes[text[i]])]
+		if state&1 == 0 {
+			continue
+		}
+		for _, word := range a.ends[table[state&^1]] {
+			if bit := uint64(1) << (word % 64); seen[word/64]&bit == 0 {
+				seen[word/64] |= bit
+				fresh = append(fresh, word)
 			}
 		}
 	}
+	return fresh
 }

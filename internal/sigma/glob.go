@@ -104,7 +104,11 @@ func fold(r rune) rune {
 }
 
 // find returns where the glob matches: from the start of its first part to the end of its last.
-func (g *glob) find(text string) (start, end int, ok bool) {
+func (g *glob) find(p part) (start, end int, ok bool) {
+	if g.start && p.before >= 0 || g.end && p.open {
+		return 0, 0, false
+	}
+	text := p.text
 	if len(g.parts) == 0 {
 		return 0, len(text), true
 	}

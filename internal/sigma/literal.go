@@ -1,6 +1,7 @@
 package sigma
 
 import (
+	"cmp"
 	"regexp/syntax"
 	"slices"
 	"strings"
@@ -12,22 +13,28 @@ import (
 // without them cannot match, one with them need not. All are folded by foldLiteral.
 const (
 	minLiteral  = 2   // bytes; shorter ones stand in every text
-	maxLiteral  = 32  // bytes; what is longer is cut, which keeps it sound
-	maxExact    = 64  // texts that a part of an expression may be taken apart into
+	maxLiteral  = 16  // bytes; what is longer is cut, which keeps it sound
+	maxExact    = 256 // texts that a part of an expression may be taken apart into
+	fewExact    = 16  // texts by which literals that are
+	longEnough  = 4   // bytes long are continued, not by more
 	maxClause   = 512 // texts of which one must be there
+	maxUnions   = 8   // lists that alternatives are joined to
 	maxPrefixes = 16  // UTF-8 starts that a character class may be taken apart into
 )
 
 // foldLiteral writes ASCII letters small, and with them the only two other runes that differ from one of them in
 // case alone: ſ and the Kelvin sign.
 func foldLiteral(s string) string {
-	return strings.Map(func(r rune) rune {
-		if f := fold(r); f < utf8.RuneSelf {
-			return f
+	b := []byte(oddLetters.Replace(s))
+	for i, c := range b { // not a rune at a time: what is no UTF-8 must stay as it is
+		if c >= 'A' && c <= 'Z' {
+			b[i] = c + 'a' - 'A'
 		}
-		return r
-	}, s)
+	}
+	return string(b)
 }
+
+var oddLetters = strings.NewReplacer("ſ", "s", "\u212a", "k")
 
 // plain reports whether a rune is the same in every text that it matches: not a letter whose case is ignored,
 // outside of ASCII, nor U+FFFD, which also matches bytes that are not UTF-8.
@@ -67,20 +74,32 @@ func addClause(need [][]string, texts []string) [][]string {
 	if len(clause) == 0 || len(clause) > maxClause {
 		return need
 	}
-	slices.Sort(clause)
-	return append(need, slices.Compact(clause))
+	return append(need, minimal(clause))
 }
 
-// best returns the list that the fewest texts can be expected to fulfil: the one whose shortest literal is longest.
-func best(need [][]string) []string {
-	var chosen []string
-	for _, clause := range need {
-		if chosen == nil || shortest(clause) > shortest(chosen) ||
-			shortest(clause) == shortest(chosen) && len(clause) < len(chosen) {
-			chosen = clause
+// minimal leaves out texts that contain another.
+func minimal(clause []string) []string {
+	slices.SortFunc(clause, func(a, b string) int { return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b)) })
+	var kept []string
+	for _, s := range clause {
+		if !slices.ContainsFunc(kept, func(k string) bool { return strings.Contains(s, k) }) {
+			kept = append(kept, s)
 		}
 	}
-	return chosen
+	return kept
+}
+
+// best returns the list that the fewest texts can be expected to fulfil.
+func best(need [][]string) []string {
+	if len(need) == 0 {
+		return nil
+	}
+	return slices.MinFunc(need, byRarity)
+}
+
+// byRarity puts the list first whose shortest text is longest, and of two such the shorter one.
+func byRarity(a, b []string) int {
+	return cmp.Or(cmp.Compare(shortest(b), shortest(a)), cmp.Compare(len(a), len(b)))
 }
 
 func shortest(clause []string) int {
@@ -199,7 +218,7 @@ func concat(parts []*syntax.Regexp) literals {
 	whole := true
 	for _, part := range parts {
 		l := analyse(part)
-		if l.exact != nil && len(run)*len(l.exact) <= maxExact {
+		if l.exact != nil && len(run)*len(l.exact) <= maxExact && (len(l.exact) <= fewExact || shortest(run) < longEnough) {
 			run = product(run, l.exact)
 			continue
 		}
@@ -229,26 +248,33 @@ func product(left, right []string) []string {
 	return slices.Compact(texts)
 }
 
-// alternate needs one of the texts that its branches need.
+// alternate needs of each branch what that needs: since (a and b) or (c and d) is (a or c) and (a or d) and (b or c) and
+// (b or d), one of the texts in each such union must be there.
 func alternate(branches []*syntax.Regexp) literals {
 	exact, known := []string{}, true
-	var clause []string
-	useless := false
+	need := [][]string{nil}
 	for _, branch := range branches {
 		l := analyse(branch)
 		if known = known && l.exact != nil; known {
 			exact = append(exact, l.exact...)
 		}
-		b := best(l.clauses())
-		useless = useless || b == nil
-		clause = append(clause, b...)
+		need = eitherOf(need, l.clauses())
 	}
 	slices.Sort(exact)
 	if exact = slices.Compact(exact); known && len(exact) <= maxClause {
 		return literals{exact: exact}
 	}
-	if useless {
-		return literals{}
+	return literals{need: need}
+}
+
+// eitherOf returns the unions of each list of a with each of b, the most telling if there are many.
+func eitherOf(a, b [][]string) [][]string {
+	var unions [][]string
+	for _, x := range a {
+		for _, y := range b {
+			unions = addClause(unions, append(slices.Clone(x), y...))
+		}
 	}
-	return literals{need: addClause(nil, clause)}
+	slices.SortStableFunc(unions, byRarity)
+	return unions[:min(len(unions), maxUnions)]
 }

@@ -3,8 +3,18 @@ package sigma
 import (
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/clawbook/openclaw-ir/internal/severity"
+)
+
+// What matching one record may cost. A unit is the work on one byte, about 2 ns; a record's units and its scan
+// together keep it under 50 ms. Values that this cuts are counted.
+const (
+	maxScan    = 2 << 20  // bytes of all values; of a value that is longer, its start and its end
+	maxUnits   = 10 << 20 // for a record
+	maxPattern = 3 << 20  // of them for one pattern
+	maxMemory  = 8 << 20  // entries of the tables that a matcher keeps from record to record
 )
 
 // A Match is a rule that holds for a record, with the value that best shows why.
@@ -20,29 +30,39 @@ type Match struct {
 // A Matcher holds what matching needs for one goroutine.
 type Matcher struct {
 	set     *Set
-	values  []scanned
-	seen    []uint64 // a bit for each value and literal
-	words   int      // of seen, for one value
-	tried   []int    // by rule: the record on which it was last a candidate
-	record  int
-	current *Record
+	record  *Record
+	number  int // of the record, from 1
+	parts   []scanned
+	words   int      // of seen, for one part
+	seen    []uint64 // a bit for each part and literal
+	fresh   []int32  // literals just found
+	tried   []int    // by rule: the number of the record on which it was last a candidate
 	try     []int
 	memo    []outcome // by selection of the current rule
+	lazies  []*lazy   // by pattern: of the relaxed program and the exact one
+	memory  int       // entries of their tables
+	scan    int       // bytes that may still be scanned
+	units   int
 	matches []Match
 	cut     int64
 }
 
-// scanned is a value of the record, after the automaton has been over it.
+// scanned is a value of the record, or one of the two parts of it that are looked at.
 type scanned struct {
-	*value
-	id  int // the field's number, noField if no rule asks for it
-	cut bool
+	part  part
+	value *value
+	base  int // where in the value the part starts
+	id    int // the field's number, noField if no rule asks for it
+	cut   bool
 }
 
 const noField = -2
 
-// evidence is a place in a value. Its rank is 2 for a part of a text, 1 for a whole value, 0 for none.
-type evidence struct{ rank, value, start, end int }
+// evidence is a place in a part. Its rank is 2 for a piece of a text, 1 for a whole value, 0 for none.
+type evidence struct {
+	rank, part, start, end int
+	regex                  *regex // where start is not known yet
+}
 
 // outcome is what a selection has come to.
 type outcome struct {
@@ -52,7 +72,10 @@ type outcome struct {
 
 // NewMatcher returns a matcher for the set's rules.
 func (s *Set) NewMatcher() *Matcher {
-	return &Matcher{set: s, words: (len(s.triggers) + 63) / 64, tried: make([]int, len(s.rules))}
+	return &Matcher{
+		set: s, words: (len(s.triggers) + 63) / 64,
+		tried: make([]int, len(s.rules)), lazies: make([]*lazy, 2*s.patterns),
+	}
 }
 
 // Cut returns how many values have not been matched wholly, because of what a record may cost.
@@ -60,57 +83,99 @@ func (m *Matcher) Cut() int64 { return m.cut }
 
 // Match returns the rules that hold for r, in the set's order. The result is valid until the next call.
 func (m *Matcher) Match(r *Record) []Match {
-	m.current = r
-	m.record++
-	m.try = append(append(m.try[:0], m.set.always[""]...), m.set.always[r.Category]...)
-	if r.Category == "" {
-		m.try = m.try[:len(m.set.always[""])]
+	m.record, m.scan, m.units = r, maxScan, maxUnits
+	m.number++
+	m.forget()
+	m.try = append(m.try[:0], m.set.always[""]...)
+	if r.Category != "" {
+		m.try = append(m.try, m.set.always[r.Category]...)
 	}
-	m.values = m.values[:0]
-	m.seen = slices.Grow(m.seen[:0], len(r.values)*m.words)[:len(r.values)*m.words]
-	clear(m.seen)
-	for i := range r.values {
-		m.scan(i, &r.values[i])
+	m.split()
+	for i := range m.parts {
+		m.find(i)
 	}
 	slices.Sort(m.try)
+	clear(m.matches)
 	m.matches = m.matches[:0]
 	for _, i := range m.try {
 		m.rule(m.set.compiled[i])
 	}
+	m.count()
 	return m.matches
 }
 
-func (m *Matcher) scan(i int, v *value) {
-	id, ok := m.set.fields[v.field]
-	if !ok {
-		id = noField
+// forget drops the automatons of expressions when they have grown large.
+func (m *Matcher) forget() {
+	if m.memory > maxMemory {
+		clear(m.lazies)
+		m.memory = 0
 	}
-	m.values = append(m.values, scanned{value: v, id: id})
-	if !ok && !m.set.keywords {
-		return
-	}
-	seen := m.seen[i*m.words:][:m.words]
-	note := func(word int32, _ int) {
-		if seen[word/64]>>(word%64)&1 != 0 {
-			return
+}
+
+// count counts the values of which some was cut.
+func (m *Matcher) count() {
+	var last *value
+	for _, p := range m.parts {
+		if p.cut && p.value != last {
+			m.cut++
+			last = p.value
 		}
-		seen[word/64] |= 1 << (word % 64)
+	}
+}
+
+// split takes the record's values, or of those that are too long the start and the end.
+func (m *Matcher) split() {
+	clear(m.parts)
+	m.parts = m.parts[:0]
+	for i := range m.record.values {
+		v := &m.record.values[i]
+		id, ok := m.set.fields[v.field]
+		switch {
+		case !ok && !m.set.keywords:
+			continue
+		case !ok:
+			id = noField
+		}
+		if len(v.text) <= m.scan {
+			m.parts = append(m.parts, scanned{part: whole(v.text), value: v, id: id})
+			m.scan -= len(v.text)
+			continue
+		}
+		head, tail := m.scan/4*3, len(v.text)-m.scan/4
+		for head > 0 && !utf8.RuneStart(v.text[head]) {
+			head--
+		}
+		before, _ := utf8.DecodeLastRuneInString(v.text[:tail])
+		m.parts = append(m.parts,
+			scanned{part: part{v.text[:head], -1, true}, value: v, id: id, cut: true},
+			scanned{part: part{v.text[tail:], before, false}, value: v, id: id, cut: true, base: tail})
+		m.scan = 0
+	}
+	m.seen = slices.Grow(m.seen[:0], len(m.parts)*m.words)[:len(m.parts)*m.words]
+	clear(m.seen)
+}
+
+// find notes the literals in a part, and the rules to be tried for them.
+func (m *Matcher) find(i int) {
+	p := &m.parts[i]
+	seen := m.seen[i*m.words:][:m.words]
+	m.fresh = m.set.automaton.scan(p.part.text, seen, m.fresh[:0])
+	if seen[0]&(1<<len(oddRunes)-1) != 0 {
+		m.fresh = m.set.automaton.scan(foldLiteral(p.part.text), seen, m.fresh)
+	}
+	for _, word := range m.fresh {
 		for _, t := range m.set.triggers[word] {
-			if t.field == id || t.field == anyField {
+			if t.field == p.id || t.field == anyField {
 				m.candidate(t.rule)
 			}
 		}
-	}
-	m.set.automaton.scan(v.text, note)
-	if seen[0]&3 != 0 {
-		m.set.automaton.scan(foldLiteral(v.text), note)
 	}
 }
 
 func (m *Matcher) candidate(rule int) {
 	category := m.set.rules[rule].Logsource.Category
-	if m.tried[rule] != m.record && (category == "" || category == m.current.Category) {
-		m.tried[rule] = m.record
+	if m.tried[rule] != m.number && (category == "" || category == m.record.Category) {
+		m.tried[rule] = m.number
 		m.try = append(m.try, rule)
 	}
 }
@@ -131,19 +196,39 @@ func (m *Matcher) rule(c *compiled) {
 		}
 	}
 	if e.rank > 0 {
-		v := m.values[e.value]
-		match.Field, match.Layer, match.Text, match.Start, match.End = v.field, v.layer, v.text, e.start, e.end
+		p := m.parts[e.part]
+		match.Field, match.Layer, match.Text = p.value.field, p.value.layer, p.value.text
+		match.Start, match.End = m.locate(p, e)
 	}
 	m.matches = append(m.matches, match)
+}
+
+// locate returns where in the value a match is. Of a regular expression only the end is known; it is looked for in
+// the text before, as far as a reader would want to see it quoted.
+func (m *Matcher) locate(p scanned, e evidence) (start, end int) {
+	const before, after = 2048, 512
+	text := p.value.text
+	start, end = p.base+e.start, p.base+e.end
+	if e.regex == nil {
+		return start, end
+	}
+	from, to := max(0, end-before), min(len(text), end+after)
+	cost := (to - from) * (10 + len(e.regex.exact.Inst)/20)
+	if m.units -= cost; m.units > 0 {
+		if at := e.regex.FindStringIndex(text[from:to]); at != nil {
+			return from + at[0], from + at[1]
+		}
+	}
+	return max(from, end-after), end
 }
 
 // eval tells whether a part of a condition holds, and what shows it.
 func (m *Matcher) eval(c *compiled, n *node) (bool, evidence) {
 	switch n.op {
 	case and:
-		return m.count(c, n.kids, len(n.kids))
+		return m.atLeast(c, n.kids, len(n.kids))
 	case atLeast:
-		return m.count(c, n.kids, n.n)
+		return m.atLeast(c, n.kids, n.n)
 	case not:
 		ok, _ := m.eval(c, n.kids[0])
 		return !ok, evidence{}
@@ -155,15 +240,19 @@ func (m *Matcher) eval(c *compiled, n *node) (bool, evidence) {
 		}
 		return o.ok, o.evidence
 	}
-	return m.test(c, n.test)
+	ok, e := m.test(c, n.test)
+	if n.test.neq {
+		return !ok, evidence{}
+	}
+	return ok, e
 }
 
-// count tells whether at least so many of kids hold.
-func (m *Matcher) count(c *compiled, kids []*node, least int) (bool, evidence) {
+// atLeast tells whether so many of kids hold.
+func (m *Matcher) atLeast(c *compiled, kids []*node, least int) (bool, evidence) {
 	var shown evidence
 	for i, kid := range kids {
 		if least > len(kids)-i {
-			return false, evidence{}
+			break
 		}
 		ok, e := m.eval(c, kid)
 		if !ok {
@@ -176,7 +265,7 @@ func (m *Matcher) count(c *compiled, kids []*node, least int) (bool, evidence) {
 			return true, shown
 		}
 	}
-	return least <= 0, shown
+	return false, evidence{}
 }
 
 func (m *Matcher) test(c *compiled, t *test) (bool, evidence) {
@@ -185,30 +274,22 @@ func (m *Matcher) test(c *compiled, t *test) (bool, evidence) {
 	case "exists":
 		return m.has(field) == t.exists, evidence{}
 	case "null":
-		return m.has(field) == t.neq, evidence{}
+		return !m.has(field), evidence{}
 	case "fieldref":
-		ok, e := m.fieldref(t, field)
-		if t.neq {
-			return !ok, evidence{}
-		}
-		return ok, e
+		return m.fieldref(t, field)
 	}
-	ok, e := m.patterns(c, t, field)
-	if t.neq {
-		return !ok, evidence{}
-	}
-	return ok, e
+	return m.patterns(c, t, field)
 }
 
 func (m *Matcher) has(field int) bool {
-	return slices.ContainsFunc(m.values, func(v scanned) bool { return v.id == field })
+	return slices.ContainsFunc(m.parts, func(p scanned) bool { return p.id == field })
 }
 
 // patterns tells whether one of a test's patterns, or each, is found in a value of the field.
 func (m *Matcher) patterns(c *compiled, t *test, field int) (bool, evidence) {
 	var shown evidence
 	for _, p := range t.patterns {
-		e := m.pattern(c.need[p.index], p, field)
+		e := m.pattern(c, p, field)
 		if e.rank > shown.rank {
 			shown = e
 		}
@@ -220,24 +301,21 @@ func (m *Matcher) patterns(c *compiled, t *test, field int) (bool, evidence) {
 }
 
 // pattern looks for a pattern in the values of a field.
-func (m *Matcher) pattern(need [][]int32, p *pattern, field int) evidence {
-	for i := range m.values {
-		if v := &m.values[i]; (v.id == field || field == anyField) && m.possible(i, need) {
-			if start, end, ok := p.find(v.text); ok {
-				e := evidence{1, i, start, end}
-				if p.shown {
-					e.rank = 2
-				}
-				return e
-			}
+func (m *Matcher) pattern(c *compiled, p *pattern, field int) evidence {
+	for i := range m.parts {
+		if id := m.parts[i].id; (id != field && field != anyField) || !m.possible(i, c.need[p.index]) {
+			continue
+		}
+		if e := m.place(c, p, i); e.rank > 0 {
+			return e
 		}
 	}
 	return evidence{}
 }
 
-// possible reports whether a value has the literals that a pattern needs.
-func (m *Matcher) possible(value int, need [][]int32) bool {
-	seen := m.seen[value*m.words:][:m.words]
+// possible reports whether a part has the literals that a pattern needs.
+func (m *Matcher) possible(part int, need [][]int32) bool {
+	seen := m.seen[part*m.words:][:m.words]
 	for _, clause := range need {
 		if !slices.ContainsFunc(clause, func(word int32) bool { return seen[word/64]>>(word%64)&1 != 0 }) {
 			return false
@@ -246,19 +324,75 @@ func (m *Matcher) possible(value int, need [][]int32) bool {
 	return true
 }
 
+// place looks for a pattern in a part.
+func (m *Matcher) place(c *compiled, p *pattern, i int) evidence {
+	s := &m.parts[i]
+	e := evidence{rank: 1, part: i, regex: p.regex}
+	if p.shown {
+		e.rank = 2
+	}
+	var ok bool
+	if p.regex == nil {
+		if m.units -= len(s.part.text); m.units < 0 {
+			s.cut = true
+			return evidence{}
+		}
+		e.start, e.end, ok = p.matcher.find(s.part)
+	} else {
+		e.end, ok = m.regex(c.first+p.index, p.regex, s)
+	}
+	if !ok {
+		return evidence{}
+	}
+	return e
+}
+
+// regex tells where the first match of an expression ends in a part.
+func (m *Matcher) regex(index int, re *regex, s *scanned) (end int, ok bool) {
+	budget := min(m.units, maxPattern)
+	m.units -= budget
+	ok, whole := true, true
+	if re.relaxed != nil {
+		_, ok, whole = m.run(&m.lazies[2*index], re.relaxed, s.part, &budget)
+	}
+	if ok {
+		end, ok, whole = m.run(&m.lazies[2*index+1], re.exact, s.part, &budget)
+	}
+	m.units += max(budget, 0)
+	s.cut = s.cut || !whole
+	return end, ok
+}
+
+// run runs a program's automaton, which it makes if there is none yet.
+func (m *Matcher) run(l **lazy, p *program, of part, budget *int) (end int, ok, whole bool) {
+	if *l == nil {
+		*l = newLazy(p)
+	}
+	size := len((*l).table)
+	end, ok, whole = (*l).find(of, m.number, budget)
+	m.memory += len((*l).table) - size
+	return end, ok, whole
+}
+
+// maxRef is how long a value may be, in bytes, to be compared with another field's.
+const maxRef = 4 << 10
+
 // fieldref looks for the values of one field in those of another.
 func (m *Matcher) fieldref(t *test, field int) (bool, evidence) {
 	ref := m.set.fields[t.ref]
-	for _, other := range m.values {
-		if other.id != ref {
-			continue
-		}
-		g := t.compare(strings.ToValidUTF8(other.text, "\uFFFD"))
-		for i, v := range m.values {
-			if v.id == field {
-				if start, end, ok := g.find(v.text); ok {
-					return true, evidence{1, i, start, end}
-				}
+	for i := range m.parts {
+		for j := range m.parts {
+			value, other := &m.parts[i], &m.parts[j]
+			if value.id != field || other.id != ref {
+				continue
+			}
+			if m.units -= len(value.part.text); len(other.part.text) > maxRef || m.units < 0 {
+				other.cut = true
+				continue
+			}
+			g := t.compare(strings.ToValidUTF8(other.part.text, "\uFFFD"))
+			if start, end, ok := g.find(value.part); ok {
+				return true, evidence{rank: 1, part: i, start: start, end: end}
 			}
 		}
 	}

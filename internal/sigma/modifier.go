@@ -7,7 +7,6 @@ import (
 	"math"
 	"net/netip"
 	"regexp"
-	"regexp/syntax"
 	"slices"
 	"strconv"
 	"strings"
@@ -35,17 +34,31 @@ type test struct {
 	compare  func(string) *glob // fieldref: how a value of the other field is looked for
 }
 
-// A pattern is one value of an item. It is found in a text by its matcher.
+// A pattern is one value of an item: a regular expression, or what another matcher finds.
 type pattern struct {
 	matcher
+	regex *regex
 	index int        // among the rule's patterns
 	need  [][]string // in any text that matches stands, folded, one of each of these lists
 	shown bool       // a place inside the text, which shows better what was found than the whole text does
 }
 
+// A matcher tells where in a text, or in a part of one, it finds what it looks for.
 type matcher interface {
-	find(text string) (start, end int, ok bool)
+	find(p part) (start, end int, ok bool)
 }
+
+// A part of a text; usually the whole.
+type part struct {
+	text   string
+	before rune // the rune before, -1 at the start of the whole text
+	open   bool // the whole text goes on after the part
+}
+
+func whole(text string) part { return part{text: text, before: -1} }
+
+// isWhole reports whether there is nothing before or after the part.
+func (p part) isWhole() bool { return p.before < 0 && !p.open }
 
 // item is the key of an entry in a selection: a field and its modifiers.
 type item struct {
@@ -398,47 +411,19 @@ func (b *builder) regex(t *test, it item, text string) error {
 	if it.flags != "" {
 		text = "(?" + it.flags + ")" + text
 	}
-	tree, err := syntax.Parse(text, syntax.Perl)
+	re, need, err := newRegex(text)
 	if err != nil {
 		return fmt.Errorf("regular expression: %w", err)
 	}
-	program, err := syntax.Compile(tree.Simplify())
-	if err != nil {
-		return fmt.Errorf("regular expression: %w", err)
-	}
-	if len(program.Inst) > maxProgram {
-		return fmt.Errorf("regular expression larger than %d instructions", maxProgram)
-	}
-	compiled, err := regexp.Compile(text)
-	if err != nil {
-		return err
-	}
-	if tree, err = syntax.Parse(text, syntax.Perl); err != nil { // Simplify may have changed it
-		return err
-	}
-	b.add(t, &pattern{matcher: &regex{compiled, len(program.Inst)}, need: required(tree), shown: true})
+	b.add(t, &pattern{regex: re, need: need, shown: true})
 	return nil
-}
-
-// regex is a regular expression and the size of its program, by which the time for each byte is bounded.
-type regex struct {
-	*regexp.Regexp
-	size int
-}
-
-func (r *regex) find(text string) (start, end int, ok bool) {
-	if !r.MatchString(text) { // much quicker than asking where
-		return 0, 0, false
-	}
-	at := r.FindStringIndex(text)
-	return at[0], at[1], true
 }
 
 type network netip.Prefix
 
-func (n network) find(text string) (start, end int, ok bool) {
-	address, err := netip.ParseAddr(strings.Trim(text, "[]"))
-	return 0, len(text), err == nil && netip.Prefix(n).Contains(address.Unmap().WithZone(""))
+func (n network) find(p part) (start, end int, ok bool) {
+	address, err := netip.ParseAddr(strings.Trim(p.text, "[]"))
+	return 0, len(p.text), err == nil && p.isWhole() && netip.Prefix(n).Contains(address.Unmap().WithZone(""))
 }
 
 // number compares a value with a limit.
@@ -447,9 +432,9 @@ type number struct {
 	limit    float64
 }
 
-func (n number) find(text string) (start, end int, ok bool) {
-	v, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
-	return 0, len(text), err == nil && holds(n.operator, v, n.limit)
+func (n number) find(p part) (start, end int, ok bool) {
+	v, err := strconv.ParseFloat(strings.TrimSpace(p.text), 64)
+	return 0, len(p.text), err == nil && p.isWhole() && holds(n.operator, v, n.limit)
 }
 
 // holds tells whether v stands in a relation, named as Sigma does, to a limit.

@@ -21,13 +21,14 @@ type Set struct {
 	triggers  [][]trigger      // by literal: the rules to be tried when it is found
 	always    map[string][]int // by category: the rules to be tried on every record
 	feeds     map[*Rule][]feed // which correlations a rule is part of
-	order     []*Rule          // correlations, each after those it refers to
+	patterns  int              // of all rules
 }
 
 // compiled is a rule with its parts numbered as in the set.
 type compiled struct {
 	*Rule
 	alert  bool
+	first  int         // number of the first of its patterns
 	fields []int       // by test
 	need   [][][]int32 // by pattern: literals of which one in each list must be there
 }
@@ -117,7 +118,8 @@ func (b *setBuilder) field(name string) int {
 }
 
 func (b *setBuilder) rule(i int, r *Rule) *compiled {
-	c := &compiled{Rule: r, alert: b.set.alerts(r)}
+	c := &compiled{Rule: r, alert: b.set.alerts(r), first: b.set.patterns}
+	b.set.patterns += len(r.patterns)
 	for _, t := range r.tests {
 		c.fields = append(c.fields, b.field(t.field))
 		if t.ref != "" {

@@ -1,0 +1,293 @@
+package sigma
+
+import (
+	"encoding/binary"
+	"fmt"
+	"regexp"
+	"regexp/syntax"
+	"slices"
+	"unicode"
+	"unicode/utf8"
+)
+
+// regex is a regular expression. Go's regexp package says where it matches; that it does not, which is the answer
+// nearly always, the automatons of its programs say about fifty times as fast.
+type regex struct {
+	*regexp.Regexp
+	exact   *program
+	relaxed *program // matches all that exact does and more; nil if that needs no fewer states
+}
+
+// newRegex compiles a regular expression, which must be of a bounded size.
+func newRegex(text string) (*regex, [][]string, error) {
+	compiled, err := regexp.Compile(text)
+	if err != nil {
+		return nil, nil, err
+	}
+	tree, err := syntax.Parse(text, syntax.Perl)
+	if err != nil {
+		return nil, nil, err
+	}
+	need := required(tree)
+	re := &regex{Regexp: compiled}
+	if re.exact, err = newProgram(tree); err != nil {
+		return nil, nil, err
+	}
+	if tree, err = syntax.Parse(text, syntax.Perl); err != nil { // newProgram may have changed it
+		return nil, nil, err
+	}
+	if relax(tree) {
+		re.relaxed, err = newProgram(tree)
+	}
+	return re, need, err
+}
+
+// relax lets what may be repeated up to a number of times be repeated without end: .{0,60} becomes .*. An automaton
+// that counts needs a state for each set of places where the counting may have begun.
+func relax(re *syntax.Regexp) bool {
+	const few = 4
+	relaxed := false
+	for _, sub := range re.Sub {
+		relaxed = relax(sub) || relaxed
+	}
+	if re.Op == syntax.OpRepeat && re.Max > re.Min+few {
+		re.Max = -1
+		relaxed = true
+	}
+	return relaxed
+}
+
+// program is a compiled expression with the classes of runes that none of its instructions tells apart.
+type program struct {
+	*syntax.Prog
+	ascii   [utf8.RuneSelf]int32
+	starts  []rune // where each class starts, ascending
+	columns uint   // bits to number the classes and, after the last, the end of the text
+}
+
+func newProgram(tree *syntax.Regexp) (*program, error) {
+	prog, err := syntax.Compile(tree.Simplify())
+	if err != nil {
+		return nil, err
+	}
+	if len(prog.Inst) > maxProgram {
+		return nil, fmt.Errorf("larger than %d instructions", maxProgram)
+	}
+	p := &program{Prog: prog}
+	starts := []rune{0, '\n', '\n' + 1, '0', '9' + 1, 'A', 'Z' + 1, '_', '_' + 1, 'a', 'z' + 1}
+	for _, inst := range prog.Inst {
+		if inst.Op == syntax.InstRune || inst.Op == syntax.InstRune1 {
+			starts = appendStarts(starts, inst)
+		}
+	}
+	slices.Sort(starts)
+	p.starts = slices.Compact(starts)
+	for r := range p.ascii {
+		p.ascii[r] = p.class(rune(r))
+	}
+	for 1<<p.columns < len(p.starts)+1 {
+		p.columns++
+	}
+	return p, nil
+}
+
+// appendStarts adds where the ranges of an instruction start and end.
+func appendStarts(starts []rune, inst syntax.Inst) []rune {
+	if len(inst.Rune) == 1 {
+		r := inst.Rune[0]
+		starts = append(starts, r, r+1)
+		if syntax.Flags(inst.Arg)&syntax.FoldCase != 0 {
+			for f := unicode.SimpleFold(r); f != r; f = unicode.SimpleFold(f) {
+				starts = append(starts, f, f+1)
+			}
+		}
+		return starts
+	}
+	for i := 0; i+1 < len(inst.Rune); i += 2 {
+		starts = append(starts, inst.Rune[i], inst.Rune[i+1]+1)
+	}
+	return starts
+}
+
+// class returns the number of a rune's class.
+func (p *program) class(r rune) int32 {
+	i, found := slices.BinarySearch(p.starts, r)
+	if !found {
+		i--
+	}
+	return int32(i)
+}
+
+// lazy is an automaton for a program, made as it is needed: a state is the set of instructions at which a match
+// that began anywhere before may be. It only tells whether there is a match, and where the first one ends.
+type lazy struct {
+	*program
+	table []int32 // by state and class: where the next state's row starts; unknown and matched are no rows
+	sets  []set
+	index map[string]int32
+	seen  []int // by state: the number of the record that came to it last
+	queue []uint32
+	mark  []uint32 // by instruction: the step that has been there
+	step  uint32
+	next  []uint32
+	key   []byte
+}
+
+const (
+	unknown int32 = 0
+	matched int32 = 1
+)
+
+// set is what a state stands for: where each of several threads goes on, and the rune before.
+type set struct {
+	threads []uint32
+	before  rune // -1 at the start of the text, else one that stands for its class
+}
+
+func newLazy(p *program) *lazy {
+	l := &lazy{program: p, index: make(map[string]int32), mark: make([]uint32, len(p.Inst))}
+	l.sets = append(l.sets, set{}) // the first row would be unknown
+	l.seen = append(l.seen, 0)
+	l.table = append(l.table, make([]int32, 1<<p.columns)...)
+	return l
+}
+
+// start returns the state before the first rune of a text, after another.
+func (l *lazy) start(before rune) int32 {
+	if before >= 0 {
+		before = context(before)
+	}
+	l.next = append(l.next[:0], uint32(l.Start))
+	return l.state(before)
+}
+
+// state returns the row of the state for the threads in next, which it makes if it is new.
+func (l *lazy) state(before rune) int32 {
+	slices.Sort(l.next)
+	l.next = slices.Compact(l.next)
+	l.key = binary.LittleEndian.AppendUint32(l.key[:0], uint32(before))
+	for _, pc := range l.next {
+		l.key = binary.LittleEndian.AppendUint32(l.key, pc)
+	}
+	if row, ok := l.index[string(l.key)]; ok {
+		return row
+	}
+	row := int32(len(l.sets)) << l.columns
+	l.index[string(l.key)] = row
+	l.sets = append(l.sets, set{slices.Clone(l.next), before})
+	l.seen = append(l.seen, 0)
+	l.table = append(l.table, make([]int32, 1<<l.columns)...)
+	return row
+}
+
+// follow works out where a state goes on a class of runes, or at the end of the text.
+func (l *lazy) follow(row, class int32) int32 {
+	from := l.sets[row>>l.columns]
+	r, before := rune(-1), rune(-1)
+	if int(class) < len(l.starts) {
+		r = l.starts[class]
+		before = context(r)
+	}
+	flags := syntax.EmptyOpContext(from.before, r)
+	l.next = append(l.next[:0], uint32(l.Start))
+	l.queue = append(l.queue[:0], from.threads...)
+	l.step++
+	to := unknown
+	for len(l.queue) > 0 {
+		pc := l.queue[len(l.queue)-1]
+		l.queue = l.queue[:len(l.queue)-1]
+		if l.mark[pc] == l.step {
+			continue
+		}
+		l.mark[pc] = l.step
+		if l.thread(&l.Inst[pc], flags, r) {
+			to = matched
+			break
+		}
+	}
+	if to != matched {
+		to = l.state(before)
+	}
+	l.table[row+class] = to
+	return to
+}
+
+// thread moves one thread on: to queue without a rune, to next with it. It reports a match.
+func (l *lazy) thread(inst *syntax.Inst, flags syntax.EmptyOp, r rune) bool {
+	switch inst.Op {
+	case syntax.InstAlt, syntax.InstAltMatch:
+		l.queue = append(l.queue, inst.Out, inst.Arg)
+	case syntax.InstCapture, syntax.InstNop:
+		l.queue = append(l.queue, inst.Out)
+	case syntax.InstEmptyWidth:
+		if syntax.EmptyOp(inst.Arg)&^flags == 0 {
+			l.queue = append(l.queue, inst.Out)
+		}
+	case syntax.InstMatch:
+		return true
+	case syntax.InstRune, syntax.InstRune1, syntax.InstRuneAny, syntax.InstRuneAnyNotNL:
+		if r >= 0 && inst.MatchRune(r) {
+			l.next = append(l.next, inst.Out)
+		}
+	}
+	return false
+}
+
+// context returns a rune that stands for all that \b, ^ and $ take for the same.
+func context(r rune) rune {
+	switch {
+	case r == '\n':
+		return r
+	case syntax.IsWordChar(r):
+		return 'a'
+	}
+	return ' '
+}
+
+// What a step costs, in units of the work on one byte.
+const (
+	stateCost  = 100 // a state that the record has not come to before
+	threadCost = 10  // each of its threads
+)
+
+// find tells whether the expression matches a part of a text, and where the first match ends. It takes what that
+// costs from budget and gives up when none is left: then whole is false. What is charged does not depend on earlier
+// records, although the states made for them are used again.
+func (l *lazy) find(of part, record int, budget *int) (end int, ok, whole bool) {
+	p, text, whole := l.program, of.text, len(of.text) <= *budget
+	if !whole {
+		text = text[:max(*budget, 0)]
+	}
+	*budget -= len(text)
+	row := l.start(of.before)
+	for i := 0; i < len(text); {
+		c, size := rune(text[i]), 1
+		var class int32
+		if c < utf8.RuneSelf {
+			class = p.ascii[c]
+		} else {
+			c, size = utf8.DecodeRuneInString(text[i:])
+			class = p.class(c)
+		}
+		next := l.table[row+class]
+		if next == unknown {
+			next = l.follow(row, class)
+		}
+		if next == matched {
+			return i, true, true
+		}
+		row = next
+		if seen := &l.seen[row>>p.columns]; *seen != record {
+			*seen = record
+			*budget -= stateCost + threadCost*len(l.sets[row>>p.columns].threads)
+			if *budget < 0 {
+				return 0, false, false
+			}
+		}
+		i += size
+	}
+	if !whole || of.open {
+		return 0, false, whole
+	}
+	return len(text), l.follow(row, int32(len(p.starts))) == matched, true
+}
