@@ -134,11 +134,11 @@ var gatewayChecks = []check{
 	},
 	{
 		id: "gateway.probe_failed", needs: needsLive, level: severity.Medium, title: "The gateway did not answer", why: "Its state could not be compared with its config.",
-		fix: "Look at openclaw gateway status.", run: (*state).byTheLiveLook,
+		fix: "Look at openclaw gateway status.", run: (*state).deepProbe,
 	},
 	{
 		id: "gateway.probe_auth_secretref_unavailable", needs: needsLive, level: severity.Medium, title: "The gateway's secret could not be read for the test", why: "It lies in a place that is not part of the evidence.",
-		fix: "None: the test was skipped.", run: (*state).byTheLiveLook,
+		fix: "None: the test was skipped.", run: (*state).deepSecret,
 	},
 	{
 		id: "discovery.mdns_full_mode", since: "2026.2.13", level: severity.Medium, title: "The gateway announces itself with details on the local network",

@@ -21,7 +21,7 @@ var guideChecks = []check{
 	{id: "guide.sandbox_scope", level: severity.Medium, title: "All agents share one sandbox", why: "What one agent is tricked into reaches the files of all others.", fix: `Set the sandbox scope to "agent" or "session".`, run: (*state).guideScope},
 	{id: "guide.sandbox_workspace", level: severity.Medium, title: "The sandbox may change the workspace", why: "The workspace holds the agent's instructions and memory: what is written there acts later, outside too.", fix: `Set workspaceAccess to "none" or "ro".`, run: (*state).guideWorkspace},
 	{id: "guide.container_flags", level: severity.High, title: "The sandbox is configured less hardened than OpenClaw's default", why: "The default drops all capabilities and makes the file system read-only; with less, a way out is easier to find.", fix: `Set readOnlyRoot to true and capDrop to ["ALL"].`, run: (*state).guideContainer},
-	{id: "guide.container_running", needs: needsLive, level: severity.High, title: "A running sandbox is not hardened", why: "The containers that run now are what counts.", fix: "Recreate the sandboxes: openclaw sandbox recreate --all.", run: (*state).byTheLiveLook},
+	{id: "guide.container_running", needs: needsLive, level: severity.High, title: "A running sandbox is not hardened", why: "The containers that run now are what counts.", fix: "Recreate the sandboxes: openclaw sandbox recreate --all.", run: (*state).deepContainers},
 	{id: "guide.gateway_bind", level: severity.High, title: "The gateway listens beyond this machine", why: whyReach, fix: fixBind, run: (*state).guideBind},
 	{id: "guide.gateway_auth", level: severity.Critical, title: "The gateway asks for no secret", why: whyReach, fix: "Set gateway.auth.mode to token and a long random token.", run: (*state).guideAuth},
 	{id: "guide.token_strength", level: severity.High, title: "The gateway's secret can be guessed", why: "Whoever guesses it commands the agent.", fix: "Set a random token of at least 24 characters.", run: (*state).guideToken},
@@ -35,9 +35,9 @@ var guideChecks = []check{
 	{id: "guide.file_modes", needs: needsFiles, level: severity.High, title: "Others may reach what should be private", why: whyRead, fix: "Set directories to 700 and files to 600.", run: (*state).guideModes},
 	{id: "guide.symlinks", needs: needsFiles, level: severity.Medium, title: "A link stands where OpenClaw keeps credentials or records", why: "Whoever placed it chose what is read and written there.", fix: "Check where it leads; replace it by the file.", run: (*state).guideLinks},
 	{id: "guide.model_tier", level: severity.Low, title: "The agent runs on an older or smaller model", why: whyModel, fix: "Use a current top model.", run: (*state).guideModel},
-	{id: "guide.port_exposed", needs: needsLive, level: severity.High, title: "The gateway's port is reachable from outside", why: whyReach, fix: "Bind to loopback and remove the firewall's permission: sudo ufw delete allow 18789", run: (*state).byTheLiveLook},
-	{id: "guide.firewall", needs: needsLive, level: severity.Medium, title: "No firewall protects this machine", why: "Every program that listens is reachable.", fix: "sudo ufw limit ssh && sudo ufw enable", run: (*state).byTheLiveLook},
-	{id: "guide.ssh_limit", needs: needsLive, level: severity.Low, title: "SSH logins may be tried without limit", why: "Passwords can be guessed.", fix: "sudo ufw limit ssh", run: (*state).byTheLiveLook},
+	{id: "guide.port_exposed", needs: needsLive, level: severity.High, title: "The gateway's port is reachable from outside", why: whyReach, fix: "Bind to loopback and remove the firewall's permission: sudo ufw delete allow 18789", run: (*state).deepExposed},
+	{id: "guide.firewall", needs: needsLive, level: severity.Medium, title: "No firewall protects this machine", why: "Every program that listens is reachable.", fix: "sudo ufw limit ssh && sudo ufw enable", run: (*state).deepFirewall},
+	{id: "guide.ssh_limit", needs: needsLive, level: severity.Low, title: "SSH logins may be tried without limit", why: "Passwords can be guessed.", fix: "sudo ufw limit ssh", run: (*state).deepSSH},
 }
 
 func (s *state) guideSandbox(o *outcome) {

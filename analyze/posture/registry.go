@@ -39,7 +39,7 @@ func (c check) source() Source {
 	switch {
 	case strings.HasPrefix(c.id, "guide."):
 		return Guide
-	case strings.HasPrefix(c.id, "ir."):
+	case strings.HasPrefix(c.id, "ir.") || strings.HasPrefix(c.id, "deep."):
 		return Own
 	}
 	return OpenClaw
@@ -48,7 +48,7 @@ func (c check) source() Source {
 // checks returns the table of every check.
 func checks() []check {
 	return slices.Concat(gatewayChecks, configChecks, hookChecks, browserChecks, sandboxChecks, execChecks, exposureChecks,
-		channelChecks, pluginChecks, modelChecks, fileChecks, guideChecks, ownChecks)
+		channelChecks, pluginChecks, modelChecks, fileChecks, guideChecks, ownChecks, deepChecks)
 }
 
 // An outcome collects what a check finds.

@@ -39,10 +39,10 @@ var sandboxChecks = []check{
 		id: "sandbox.browser_cdp_bridge_unrestricted", level: severity.Medium, title: "Every container can steer the sandbox's browser", why: "Any container on Docker's bridge reaches its control port.",
 		fix: "Set sandbox.browser.cdpSourceRange, or a network of its own.", run: (*state).cdpBridge,
 	},
-	{id: "sandbox.browser_container.hash_label_missing", needs: needsLive, level: severity.Medium, title: "A browser container is of an old build", why: "It may lack protections that newer ones have.", fix: "openclaw sandbox recreate --browser --all", run: (*state).byTheLiveLook},
-	{id: "sandbox.browser_container.hash_epoch_stale", needs: needsLive, level: severity.Medium, title: "A browser container is of an old build", why: "It may lack protections that newer ones have.", fix: "openclaw sandbox recreate --browser --all", run: (*state).byTheLiveLook},
-	{id: "sandbox.browser_container.non_loopback_publish", needs: needsLive, level: severity.Critical, title: "A browser container is reachable from the network", why: "Whoever reaches it steers the browser.", fix: "openclaw sandbox recreate --browser --all", run: (*state).byTheLiveLook},
-	{id: "sandbox.browser_container.docker_probe_timeout", needs: needsLive, level: severity.Medium, title: "Docker did not answer", why: "Its containers could not be looked at.", fix: "Look at the Docker service.", run: (*state).byTheLiveLook},
+	{id: "sandbox.browser_container.hash_label_missing", needs: needsLive, level: severity.Medium, title: "A browser container is of an old build", why: "It may lack protections that newer ones have.", fix: "openclaw sandbox recreate --browser --all", run: (*state).deepBrowserLabel},
+	{id: "sandbox.browser_container.hash_epoch_stale", needs: needsLive, level: severity.Medium, title: "A browser container is of an old build", why: "It may lack protections that newer ones have.", fix: "openclaw sandbox recreate --browser --all", run: (*state).deepBrowserEpoch},
+	{id: "sandbox.browser_container.non_loopback_publish", needs: needsLive, level: severity.Critical, title: "A browser container is reachable from the network", why: "Whoever reaches it steers the browser.", fix: "openclaw sandbox recreate --browser --all", run: (*state).deepBrowserPublish},
+	{id: "sandbox.browser_container.docker_probe_timeout", needs: needsLive, level: severity.Medium, title: "Docker did not answer", why: "Its containers could not be looked at.", fix: "Look at the Docker service.", run: (*state).deepDocker},
 }
 
 // A dockerSection is a sandbox.docker section with its key.
