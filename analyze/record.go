@@ -120,8 +120,16 @@ func (r *recorder) bare(category string) *sigma.Record {
 func (r *recorder) record(e *Event, category string) *sigma.Record {
 	rec := r.bare(category)
 	for _, f := range [...]struct{ name, value string }{
-		{"Agent", e.Agent}, {"Session", e.Session}, {"SessionKey", e.Key}, {"SessionKind", sessionKind(e)}, {"Asker", e.Asker.Kind},
-		{"Channel", e.Asker.Channel}, {"Sender", e.Asker.Sender}, {"Trust", r.trusted.of(e)}, {"Tool", e.Tool}, {"Status", string(e.Result.Status)},
+		{"Agent", e.Agent},
+		{"Session", e.Session},
+		{"SessionKey", e.Key},
+		{"SessionKind", sessionKind(e)},
+		{"Asker", e.Asker.Kind},
+		{"Channel", e.Asker.Channel},
+		{"Sender", e.Asker.Sender},
+		{"Trust", r.trusted.of(e)},
+		{"Tool", e.Tool},
+		{"Status", string(e.Result.Status)},
 		{"Sink", string(sinkOf(category))},
 	} {
 		if f.value != "" {

@@ -58,8 +58,17 @@ func first(values []string) string {
 // categoryOf tells what kind of record a sample's fields are of.
 func categoryOf(sample map[string][]string) string {
 	for _, f := range []struct{ field, category string }{
-		{"CommandLine", CategoryProcess}, {"EventType", CategoryWrite}, {"c-uri", CategoryProxy}, {"Message", CategoryLog}, {"Key", CategoryConfig}, {"Pattern", CategorySequence},
-		{"Check", CategoryIntegrity}, {"Role", CategoryFile}, {"Arguments", CategoryToolCall}, {"Recipient", CategoryMessageOut}, {"TargetFilename", CategoryAccess},
+		{"CommandLine", CategoryProcess},
+		{"EventType", CategoryWrite},
+		{"c-uri", CategoryProxy},
+		{"Message", CategoryLog},
+		{"Key", CategoryConfig},
+		{"Pattern", CategorySequence},
+		{"Check", CategoryIntegrity},
+		{"Role", CategoryFile},
+		{"Arguments", CategoryToolCall},
+		{"Recipient", CategoryMessageOut},
+		{"TargetFilename", CategoryAccess},
 		{"Content", CategoryMessageIn},
 	} {
 		if sample[f.field] != nil {
