@@ -196,7 +196,7 @@ func (r *restReader) content(rec *sigma.Record, file string) {
 	default:
 		digest := hex.EncodeToString(sum.Sum(nil))
 		rec.Add("Sha256", digest, "")
-		r.records.indicators(rec, digest)
+		r.records.skill(rec, "", rec.Get("Slug"), digest)
 	}
 	r.cover.Records++
 	r.cover.Bytes += n

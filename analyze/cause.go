@@ -92,11 +92,11 @@ type causeFinder struct {
 	targets  []*target
 	wants    [][]*target // by value
 	sessions map[string][]*target
-	injected map[string]bool // ids of inputs in which a rule saw instructions
+	injected map[string]string // ids of inputs in which a rule saw instructions, and the rule
 	trusted  trusted
 }
 
-func newCauseFinder(events []*Event, t trusted, injected map[string]bool) *causeFinder {
+func newCauseFinder(events []*Event, t trusted, injected map[string]string) *causeFinder {
 	f := &causeFinder{injected: injected, sessions: map[string][]*target{}, trusted: t, index: map[string]int{}}
 	for _, e := range events[:min(len(events), maxTargets)] {
 		tg := &target{event: e}
@@ -124,7 +124,7 @@ func (f *causeFinder) has(value string) bool {
 
 // causes finds what led to the actions, reading the evidence once more. It returns them in the order of the events; of more
 // than maxTargets the rest is nil.
-func (r *Report) causes(ctx context.Context, fsys fs.FS, o *Options, events []*Event, t trusted, injected map[string]bool) ([]*Cause, error) {
+func (r *Report) causes(ctx context.Context, fsys fs.FS, o *Options, events []*Event, t trusted, injected map[string]string) ([]*Cause, error) {
 	f := newCauseFinder(events, t, injected)
 	again := &Report{}
 	err := again.read(ctx, fsys, o, f.see)
@@ -279,7 +279,7 @@ func (f *causeFinder) cause(tg *target) *Cause {
 func (f *causeFinder) withoutValue(tg *target) *Cause {
 	inTurn := tg.seen != nil && (tg.prompt == nil || before(tg.prompt, tg.seen))
 	switch {
-	case inTurn && f.injected[tg.seen.ID()]:
+	case inTurn && f.injected[tg.seen.ID()] != "":
 		return &Cause{Grade: GradeTurn, Note: "a rule saw instructions in it; no value of the action appears there", Chain: f.withPrompt([]Link{f.whole(tg.seen, RoleCause)}, tg)}
 	case tg.prompt != nil:
 		c := &Cause{Grade: GradeTurn, Chain: []Link{f.whole(tg.prompt, RoleCause)}}

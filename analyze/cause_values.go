@@ -78,12 +78,14 @@ func (v *valueList) command(c *shell.Command) {
 	}
 }
 
-// findValues returns what of a deed may be found in the input that led to it.
-func (e *Event) findValues(p *shell.Parser) []string {
+// findValues returns what of a deed may be found in the input that led to it. c is its command, nil if it is none.
+func (e *Event) findValues(c *shell.Command) []string {
 	var v valueList
 	switch e.Kind {
 	case KindExec:
-		v.command(p.Parse(e.What))
+		if c != nil {
+			v.command(c)
+		}
 	case KindWrite, KindEdit:
 		text := written(e)
 		v.add(urlsOf(text)...)

@@ -41,9 +41,9 @@ type derivers struct {
 
 func newDerivers() *derivers {
 	return &derivers{
-		each:  []func(*derivers, *Event){(*derivers).beacon, (*derivers).runaway, (*derivers).firstNode, (*derivers).oldConnection, (*derivers).noTrigger, (*derivers).message, (*derivers).copied, (*derivers).rewritten},
+		each:  []func(*derivers, *Event){(*derivers).beacon, (*derivers).runaway, (*derivers).firstNode, (*derivers).oldConnection, (*derivers).noTrigger, (*derivers).massSend, (*derivers).copied, (*derivers).rewritten},
 		polls: map[string]*poll{}, loops: map[uint64]*loop{}, nodes: map[string]bool{}, conns: map[string]*Event{}, idle: map[string]bool{},
-		sends: newSends(), copies: newCopies(), sizes: map[string]int64{}, told: map[string]bool{},
+		copies: newCopies(), sizes: map[string]int64{}, told: map[string]bool{},
 	}
 }
 
@@ -54,13 +54,14 @@ func (d *derivers) event(e *Event) {
 	}
 }
 
-// emit notes what was found, once for each key.
-func (d *derivers) emit(pattern, key string, e *Event, fields ...Detail) {
+// emit notes what was found, once for each key, and reports whether it is new.
+func (d *derivers) emit(pattern, key string, e *Event, fields ...Detail) bool {
 	if key = pattern + "\x00" + key; d.told[key] || len(d.told) == maxFindings {
-		return
+		return false
 	}
 	d.told[key] = true
 	d.found = append(d.found, derived{pattern: pattern, event: e, fields: fields})
+	return true
 }
 
 func number(n int) string { return strconv.Itoa(n) }
@@ -95,7 +96,7 @@ func (d *derivers) oldConnection(e *Event) {
 			return
 		}
 		if t := d.turned; t != nil && first.Time < t.Time && e.Time > t.Time+clockSlack/6 && logAuth(e.What) != "failed" {
-			d.emit("old-connection-after-rotation", m[1], e, Detail{"Conn", m[1]})
+			d.emit("stale-credential", m[1], e, Detail{"Connection", m[1]}, Detail{"Reason", "frames"})
 		}
 	}
 }
@@ -105,7 +106,7 @@ func (d *derivers) noTrigger(e *Event) {
 	acts := e.Kind == KindExec || e.Kind == KindWrite || e.Kind == KindMessage && e.Tool != ""
 	if acts && e.Asker.Kind == "unknown" && !d.idle[e.Session] && !isOfLedger(e) {
 		d.idle[e.Session] = true
-		d.emit("no-human-trigger", e.Session, e)
+		d.emit("no-human-trigger", e.Session, e, Detail{"Reason", "no-trigger"})
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"hash/maphash"
 	"math"
 	"net/url"
+	"strconv"
 	"strings"
 )
 
@@ -47,7 +48,8 @@ func (d *derivers) beacon(e *Event) {
 			p.times = p.times[1:]
 		}
 		if mean, variation := evenness(p.times); len(p.times) >= minPolls && variation < maxVariation {
-			d.emit("beacon", address, e, Detail{"Url", raw}, Detail{"Host", strings.ToLower(u.Hostname())}, Detail{"Count", number(len(p.times))}, Detail{"Seconds", number(int(mean / 1000))})
+			d.emit("beacon", address, e, Detail{"Url", raw}, Detail{"Host", strings.ToLower(u.Hostname())}, Detail{"Count", number(len(p.times))},
+				Detail{"Interval", number(int(mean / 1000))}, Detail{"Variation", strconv.FormatFloat(variation, 'f', 2, 64)})
 		}
 	}
 }

@@ -1,8 +1,6 @@
 package analyze
 
-import (
-	"strings"
-)
+import "strings"
 
 // The bounds of mass sending (DETECTIONS, MSG-002). Milliseconds.
 const (
@@ -12,40 +10,13 @@ const (
 	hour           = 3_600_000
 )
 
-// sends knows who the agent has talked with, and what it sent of late.
-type sends struct {
-	peers   map[string]bool
-	recent  []send
-	private map[string]*Event // sessions that have read what is private
-}
+// sends knows what the agent sent of late.
+type sends struct{ recent []send }
 
 type send struct {
 	at        int64
 	recipient string
 	words     map[string]bool
-	event     *Event
-}
-
-func newSends() sends { return sends{peers: map[string]bool{}, private: map[string]*Event{}} }
-
-// message notices the first message to somebody, the same message to many, and one that carries what is private elsewhere.
-func (d *derivers) message(e *Event) {
-	s := &d.sends
-	switch {
-	case e.Kind == KindMessage && e.Tool == "" && e.Target == "in":
-		if e.Asker.Sender != "" && len(s.peers) < maxKnown {
-			s.peers[peer(e.Asker.Sender)] = true
-		}
-	case e.Kind == KindRead && isPrivate(e.What):
-		s.private[e.Session] = e
-	case e.Kind == KindMessage && e.Tool != "" && e.Target != "":
-		d.sent(e)
-	}
-}
-
-// isPrivate reports what tells of the owner.
-func isPrivate(file string) bool {
-	return strings.HasSuffix(file, "/USER.md") || strings.HasSuffix(file, "/MEMORY.md") || strings.Contains(file, "/memory/")
 }
 
 // peer is a recipient without the channel before it.
@@ -53,29 +24,23 @@ func peer(s string) string {
 	return strings.ToLower(s[strings.LastIndexByte(s, ':')+1:])
 }
 
-func (d *derivers) sent(e *Event) {
+// massSend notices the same message to many people, and more messages than anybody writes.
+func (d *derivers) massSend(e *Event) {
+	if e.Kind != KindMessage || e.Tool == "" || e.Target == "" {
+		return
+	}
 	s := &d.sends
-	to := peer(e.Target)
-	if !s.peers[to] {
-		d.emit("first-seen-recipient", to, e, Detail{"Recipient", e.Target})
-		if len(s.peers) < maxKnown {
-			s.peers[to] = true
-		}
-	}
-	if e.Asker.Kind == "channel" && e.Asker.Sender != "" && peer(e.Asker.Sender) != to && s.private[e.Session] != nil {
-		d.emit("cross-channel-delivery", e.Session+to, e, Detail{"Recipient", e.Target}, Detail{"Read", s.private[e.Session].What})
-	}
 	for len(s.recent) > 0 && s.recent[0].at < e.Time-hour {
 		s.recent = s.recent[1:]
 	}
-	if s.recent = append(s.recent, send{e.Time, to, wordSet(e.What), e}); len(s.recent) > 8*hourSends {
+	if s.recent = append(s.recent, send{e.Time, peer(e.Target), wordSet(e.What)}); len(s.recent) > 8*hourSends {
 		s.recent = s.recent[1:]
 	}
 	if len(s.recent) > hourSends {
-		d.emit("mass-send", e.Session+number(int(e.Time/hour)), e, Detail{"Count", number(len(s.recent))}, Detail{"Minutes", "60"})
+		d.emit("mass-send", e.Session+number(int(e.Time/hour)), e, Detail{"Count", number(len(s.recent))})
 	}
 	if n := s.alike(); n >= massRecipients {
-		d.emit("mass-send", e.Session+number(int(e.Time/massWindow)), e, Detail{"Recipients", number(n)}, Detail{"Minutes", "10"})
+		d.emit("mass-send", e.Session+number(int(e.Time/massWindow)), e, Detail{"Recipients", number(n)}, Detail{"Similarity", "0.9"})
 	}
 }
 

@@ -2,6 +2,7 @@ package analyze
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/clawbook/openclaw-ir/internal/severity"
@@ -54,7 +55,7 @@ func (x *investigation) explain(ctx context.Context, t trusted) error {
 	}
 	heeded := map[string]bool{}
 	for i, c := range causes {
-		if in := c.Input(); in != nil && events[i].acts() && (c.Grade == GradeValue || i < n && in.Role == RoleCause && in.Event.Kind == KindResult) && x.judge.injected[in.Event.ID()] {
+		if in := c.Input(); in != nil && events[i].acts() && (c.Grade == GradeValue || i < n && in.Role == RoleCause && in.Event.Kind == KindResult) && x.judge.injected[in.Event.ID()] != "" {
 			heeded[in.Event.ID()] = true
 			if c.Grade == GradeValue {
 				x.provenance(events[i], c)
@@ -80,10 +81,16 @@ func (f *Finding) subject() *Event {
 // provenance notices that the agent did what an input with instructions said, in its words (DETECTIONS, INJ-012).
 func (x *investigation) provenance(e *Event, c *Cause) {
 	in := c.Input()
-	x.judge.derive.emit("provenance", in.Event.ID()+e.Session, e,
-		Detail{"InputTrust", in.Trust}, Detail{"Input", in.Event.ID()}, Detail{"Value", c.Value}, Detail{"Deed", string(e.Kind)})
-	if n := len(x.judge.derive.found); n > 0 && x.judge.derive.found[n-1].event == e {
-		x.judge.derive.found[n-1].cause = c
+	id := in.Event.ID()
+	fields := []Detail{{"Injection", x.judge.injected[id]}, {"Trust", in.Trust}, {"Source", firstNonEmpty(in.Event.Target, in.Event.Tool, id)}, {"Value", c.Value}}
+	for _, l := range c.Chain {
+		if l.Role == RolePrompt && l.Trust == TrustOwner && strings.Contains(strings.ToLower(l.Event.What), strings.ToLower(c.Value)) {
+			fields = append(fields, Detail{"OwnerAsked", "true"})
+		}
+	}
+	d := x.judge.derive
+	if d.emit("provenance", id+e.Session, e, fields...) {
+		d.found[len(d.found)-1].cause = c
 	}
 }
 

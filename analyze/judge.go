@@ -25,8 +25,8 @@ type judge struct {
 	trusted    trusted
 	events     []*Event // of which correlations tell
 	derive     *derivers
-	injected   map[string]bool // ids of inputs in which a rule saw instructions to the agent
-	after      []*Event        // deeds behind such inputs, in their turn
+	injected   map[string]string // ids of inputs in which a rule saw instructions to the agent, and the rule
+	after      []*Event          // deeds behind such inputs, in their turn
 }
 
 // A talk is what a session's course so far says of what comes next.
@@ -36,7 +36,7 @@ type talk struct {
 }
 
 func newJudge(set *sigma.Set, t trusted) *judge {
-	return &judge{correlator: set.NewCorrelator(), talks: map[string]*talk{}, parents: map[string]string{}, trusted: t, derive: newDerivers(), injected: map[string]bool{}}
+	return &judge{correlator: set.NewCorrelator(), talks: map[string]*talk{}, parents: map[string]string{}, trusted: t, derive: newDerivers(), injected: map[string]string{}}
 }
 
 // event takes the next event.
@@ -59,13 +59,16 @@ func (j *judge) event(e *Event) {
 	for i := range e.hits {
 		j.hit(e, &e.hits[i], t)
 	}
-	if isInput(e) && slices.ContainsFunc(e.hits, func(h hit) bool { return family(h.rule) == "INJ" && h.level >= severity.Medium }) {
+	if i := slices.IndexFunc(e.hits, instructs); i >= 0 && isInput(e) {
 		t.injected = e
 		if len(j.injected) < maxKnown {
-			j.injected[e.ID()] = true
+			j.injected[e.ID()] = e.hits[i].rule.Key()
 		}
 	}
 }
+
+// instructs reports a rule that saw instructions to the agent.
+func instructs(h hit) bool { return family(h.rule) == "INJ" && h.level >= severity.Medium }
 
 // hit makes a finding of a hit, if it is one by itself, and hands it to the correlations.
 func (j *judge) hit(e *Event, h *hit, t *talk) {

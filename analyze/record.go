@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"net/url"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -69,19 +70,21 @@ func sinkOf(category string) Sink {
 // records are good until the next event.
 type recorder struct {
 	shell   *shell.Parser
+	list    *ioc.List
 	finder  *ioc.Finder
 	trusted trusted
+	parsed  *shell.Command // the event's command, nil if it is none
 	records []*sigma.Record
 	n       int
 }
 
 func newRecorder(list *ioc.List, t trusted) *recorder {
-	return &recorder{shell: shell.NewParser(), finder: list.NewFinder(), trusted: t}
+	return &recorder{shell: shell.NewParser(), list: list, finder: list.NewFinder(), trusted: t}
 }
 
 // of returns the event's records.
 func (r *recorder) of(e *Event) []*sigma.Record {
-	r.n = 0
+	r.n, r.parsed = 0, nil
 	switch e.Kind {
 	case KindExec:
 		r.command(e)
@@ -94,7 +97,8 @@ func (r *recorder) of(e *Event) []*sigma.Record {
 	case KindMessage:
 		r.message(e)
 	case KindResult:
-		r.text(e, CategoryToolResult, "Content", e.What)
+		rec := r.text(e, CategoryToolResult, "Content", e.What)
+		rec.Add("Target", e.Target, "")
 	case KindLog:
 		r.log(e)
 	case KindSession:
@@ -113,6 +117,7 @@ func (r *recorder) bare(category string) *sigma.Record {
 	rec := r.records[r.n]
 	r.n++
 	rec.Reset(category)
+	rec.Add("Category", category, "")
 	return rec
 }
 
@@ -187,16 +192,42 @@ func (r *recorder) value(rec *sigma.Record, field, text, layer string) {
 
 func (r *recorder) indicators(rec *sigma.Record, text string) {
 	for _, hit := range r.finder.Find(text) {
-		rec.Add("Ioc", hit.Value, "")
-		rec.Add("IocTier", hit.Tier, "")
-		rec.Add("IocType", string(hit.Type), "")
+		kind := string(hit.Type)
+		if hit.Type == ioc.Skill {
+			kind = "publisher"
+		}
+		r.indicator(rec, hit.Indicator, kind)
 	}
 }
+
+// indicator adds an indicator, and by what of it the record was recognised.
+func (r *recorder) indicator(rec *sigma.Record, found *ioc.Indicator, kind string) {
+	rec.Add("Ioc", found.Value, "")
+	rec.Add("IocTier", found.Tier, "")
+	rec.Add("IocKind", kind, "")
+}
+
+// skillKinds names for rules how a skill was recognised.
+var skillKinds = map[string]string{ioc.BySHA256: "sha256", ioc.ByName: "publisher", ioc.BySlug: "slug"}
+
+// skill adds the indicator of a known-malicious skill.
+func (r *recorder) skill(rec *sigma.Record, publisher, slug, digest string) {
+	if found, how := r.list.Skill(publisher, slug, digest); found != nil {
+		r.indicator(rec, found, skillKinds[how])
+	}
+}
+
+// installed finds the skill that a command installs.
+var installed = regexp.MustCompile(`(?i)\b(?:clawd?hub|openclaw\s+skills?|skills)\s+(?:install|add|update)\s+(?:-\S+\s+)*(?:@?([\w.-]+)/)?([\w.-]+)`)
 
 // text makes a record of a text that was said, returned or written, with what is encoded in it.
 func (r *recorder) text(e *Event, category, field, text string) *sigma.Record {
 	rec := r.record(e, category)
-	r.texts(rec, field, text)
+	inner, fence := unfence(text)
+	if fence != "" {
+		rec.Add("Wrapper", fence, "")
+	}
+	r.texts(rec, field, inner)
 	return rec
 }
 
@@ -213,9 +244,13 @@ func (r *recorder) command(e *Event) {
 		return
 	}
 	c := r.shell.Parse(e.What)
+	r.parsed = c
 	whole := r.process(e)
 	for _, l := range c.Layers {
 		r.value(whole, "CommandLine", l.Text, l.Name)
+	}
+	if m := installed.FindStringSubmatch(e.What); m != nil {
+		r.skill(whole, m[1], m[2], "")
 	}
 	for _, f := range []struct {
 		name   string
@@ -324,6 +359,9 @@ func (r *recorder) message(e *Event) {
 	rec := r.text(e, category, "Content", e.What)
 	if e.Tool != "" {
 		rec.Add("Recipient", e.Target, "")
+		if e.firstSeen {
+			rec.Add("FirstSeen", "true", "")
+		}
 		for _, file := range attachments(e) {
 			rec.Add("Attachment", canonical(file), "")
 		}

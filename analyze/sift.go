@@ -39,6 +39,7 @@ type sifter struct {
 	todo    chan *sifted
 	order   chan *sifted
 	batch   *sifted
+	peers   map[string]bool // with whom the agent has talked, as far as has been read
 	running sync.WaitGroup
 	mu      sync.Mutex
 	cut     int64
@@ -59,7 +60,7 @@ type sifted struct {
 
 // newSifter begins to sift; take gets the events, one at a time. It must be closed.
 func newSifter(ctx context.Context, set *sigma.Set, list *ioc.List, t trusted, take func(*Event)) *sifter {
-	s := &sifter{ctx: ctx, set: set, fields: correlated(set), batch: &sifted{}}
+	s := &sifter{ctx: ctx, set: set, fields: correlated(set), peers: t.peers(), batch: &sifted{}}
 	workers := runtime.GOMAXPROCS(0)
 	s.todo, s.order = make(chan *sifted, workers), make(chan *sifted, 4*workers)
 	for range workers {
@@ -78,10 +79,26 @@ func newSifter(ctx context.Context, set *sigma.Set, list *ioc.List, t trusted, t
 
 // add takes an event. The sifter owns it from then on.
 func (s *sifter) add(e *Event) {
+	s.meet(e)
 	s.batch.events = append(s.batch.events, e)
 	s.batch.bytes += len(e.What) + len(e.Args)
 	if len(s.batch.events) == siftBatch || s.batch.bytes >= siftBytes {
 		s.send()
+	}
+}
+
+// meet notes whom a message comes from or goes to.
+func (s *sifter) meet(e *Event) {
+	if e.Kind != KindMessage {
+		return
+	}
+	who := peer(e.Asker.Sender)
+	if e.Tool != "" {
+		who = peer(e.Target)
+		e.firstSeen = who != "" && !s.peers[who]
+	}
+	if who != "" && len(s.peers) < maxKnown {
+		s.peers[who] = true
 	}
 }
 
@@ -107,7 +124,7 @@ func (s *sifter) work(r *recorder) {
 		for _, e := range b.events {
 			if s.ctx.Err() == nil {
 				s.match(m, r, e)
-				e.values = e.findValues(r.shell)
+				e.values = e.findValues(r.parsed)
 			}
 			e.shrink()
 		}

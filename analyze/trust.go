@@ -59,3 +59,12 @@ func (t trusted) of(e *Event) string {
 	}
 	return TrustSystem
 }
+
+// peers are those who were let in, as the recipients of messages are compared.
+func (t trusted) peers() map[string]bool {
+	all := map[string]bool{}
+	for who := range t {
+		all[peer(who[1])] = true
+	}
+	return all
+}

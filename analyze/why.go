@@ -30,7 +30,7 @@ func Why(ctx context.Context, fsys fs.FS, find openclaw.FindOptions, id string, 
 		if e.ID() != id || e.Kind == KindResult || len(events) == maxTargets {
 			return
 		}
-		e.values = e.findValues(parser)
+		e.values = e.findValues(parser.Parse(e.What))
 		e.shrink()
 		events = append(events, e)
 	})
