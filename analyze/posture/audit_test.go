@@ -45,13 +45,19 @@ func TestAgreesWithTheRealAudit(t *testing.T) {
 			agree[release], differ[release] = agree[release]+a, differ[release]+d
 		})
 	}
-	for i, d := range explained {
-		if !used[i] {
-			t.Errorf("the difference %+v does not occur any more", d)
-		}
-	}
+	stale(t, used, false)
 	for release, n := range agree {
 		t.Logf("%s: %d findings agree, %d differ with a reason", release, n, differ[release])
+	}
+}
+
+// stale fails for every explanation of the states, or of the cases, that explains nothing any more.
+func stale(t *testing.T, used map[int]bool, states bool) {
+	t.Helper()
+	for i, d := range explained {
+		if !used[i] && strings.HasPrefix(d.name, "state.") == states {
+			t.Errorf("the difference %+v does not occur any more", d)
+		}
 	}
 }
 
@@ -65,17 +71,23 @@ type realFinding struct {
 // compare fails for every difference without an explanation. It counts what agrees and what differs.
 func compare(t *testing.T, release, name string, real []realFinding, report *Report, used map[int]bool) (agree, differ int) {
 	t.Helper()
-	want, have := map[string]string{}, map[string]string{}
+	want, have, families := map[string]string{}, map[string]string{}, map[string]string{}
 	for _, f := range real {
 		want[f.CheckID] = worst(want[f.CheckID], f.Severity)
 	}
 	for _, f := range report.Findings {
 		if f.Source == OpenClaw {
 			have[f.ID] = worst(have[f.ID], realName(f.Level.String()))
+			families[f.ID] = f.Check()
 		}
 	}
+	known := knownTo(t, release)
 	explain := func(id, what string) {
 		t.Helper()
+		if family := families[strings.TrimLeft(id, "+-!")]; strings.HasPrefix(id, ours) && !known[family] {
+			differ++ // the audit of that release has no such check
+			return
+		}
 		for i, d := range explained {
 			if fits(d.release, release) && fits(d.name, name) && fits(d.id, id) {
 				used[i] = true
@@ -101,6 +113,20 @@ func compare(t *testing.T, release, name string, real []realFinding, report *Rep
 		}
 	}
 	return agree, differ
+}
+
+// knownTo returns the ids that stand in the code of a release's audit.
+func knownTo(t *testing.T, release string) map[string]bool {
+	t.Helper()
+	data, err := os.ReadFile("testdata/audit/" + release + "/ids.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := map[string]bool{}
+	for _, id := range strings.Fields(string(data)) {
+		known[id] = true
+	}
+	return known
 }
 
 func fits(pattern, s string) bool {

@@ -147,7 +147,7 @@ func (s *state) openControl(o *outcome) {
 func (s *state) manyPeople() (signs []string) {
 	star := func(v any, names ...string) bool { return slices.Contains(texts(v, names...), "*") }
 	for _, c := range s.channelSections() {
-		switch group, _ := c.setting("groupPolicy").(string); {
+		switch group := s.declaredGroups(c); {
 		case group == "open":
 			signs = append(signs, c.key+".groupPolicy is open")
 		case group == "allowlist" && c.groups():
@@ -166,6 +166,16 @@ func (s *state) manyPeople() (signs []string) {
 		}
 	}
 	return signs
+}
+
+// declaredGroups is the section's policy for groups. Releases before 2026.8 fill in "allowlist" where a channel of their
+// own says nothing.
+func (s *state) declaredGroups(c channelSection) string {
+	policy, set := c.setting("groupPolicy").(string)
+	if !set && s.before("2026.8.0") && slices.Contains([]string{"whatsapp", "telegram", "signal", "discord", "slack", "imessage"}, c.channel) {
+		return "allowlist"
+	}
+	return policy
 }
 
 // groups reports that the section names groups, guilds, channels or rooms.

@@ -177,7 +177,11 @@ func (s *state) guideWildcard(o *outcome) {
 		for _, name := range []string{"allowFrom", "groupAllowFrom"} {
 			if slices.Contains(texts(c.conf[name]), "*") && c.enabled() && len(o.findings) < maxLines {
 				key := append(c.path(), name)
-				o.add(c.key+"."+name, c.key+"."+name+` has "*"`).set(key, listWithout(s.root, key, func(t string) bool { return t == "*" }))
+				f := o.add(c.key+"."+name, c.key+"."+name+` has "*"`)
+				f.set(key, listWithout(s.root, key, func(t string) bool { return t == "*" }))
+				if c.conf["dmPolicy"] == "open" && name == "allowFrom" { // "open" without "*" is no valid config
+					f.set(append(c.path(), "dmPolicy"), `"pairing"`)
+				}
 			}
 		}
 	}

@@ -213,6 +213,11 @@ func (s *state) closed(hostPath string) bool {
 	return false
 }
 
+func (s *state) isLink(hostPath string) bool {
+	info, ok := s.lstat(hostPath)
+	return ok && info.Mode()&fs.ModeSymlink != 0
+}
+
 // link returns where a link leads, as written.
 func (s *state) link(hostPath string) string {
 	target, err := fs.ReadLink(s.o.FS, openclaw.FSName(hostPath))
@@ -305,6 +310,9 @@ func (s *state) skillsOf(workspace string) (files []skillFile, whole bool) {
 			info, err := fs.Stat(s.o.FS, openclaw.FSName(p))
 			switch {
 			case err != nil:
+				if name == "SKILL.md" && s.isLink(p) { // it leads to what is not part of the evidence: outside, most likely
+					files = append(files, skillFile{workspace, p, s.real(p)})
+				}
 			case info.IsDir():
 				queue = append(queue, p)
 			case info.Mode().IsRegular() && name == "SKILL.md":
