@@ -90,6 +90,9 @@ type Meta struct {
 	Dev      uint64    `json:"dev,omitzero"`
 }
 
+// Owner returns the user id of a file's owner, and false for what has none.
+func (m *Meta) Owner() (uid uint32, ok bool) { return m.UID, m.Type != "" && m.Type != Stream }
+
 // Row is one line of the manifest: one thing that was looked for, and what became of it.
 type Row struct {
 	Meta   `json:",inline"`

@@ -73,6 +73,11 @@ func openEvidence(c *cli.Context, e env, name string) (*source, error) {
 		find.UID = e.uid
 		return openDirectory("/", find)
 	}
+	return openNamed(c, e, name, find)
+}
+
+// openNamed opens a bundle or a directory.
+func openNamed(c *cli.Context, e env, name string, find openclaw.FindOptions) (*source, error) {
 	info, err := os.Stat(name)
 	if err != nil {
 		return nil, fmt.Errorf("opening the evidence: %w", err)

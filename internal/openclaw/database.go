@@ -24,7 +24,8 @@ type Database struct {
 	Path    string
 	Columns map[string][]string // table → columns
 	files   []fs.File
-	noLog   error // why it had to be read without its write-ahead log
+	parts   [3]sqlite.Source // the file, its log and its journal
+	noLog   error            // why it had to be read without its write-ahead log
 }
 
 // OpenDatabase opens the database at hostPath with its -wal and -journal. Nothing is written beside it.
@@ -46,6 +47,7 @@ func OpenDatabase(fsys fs.FS, hostPath string) (*Database, error) {
 		d.closeFiles()
 		return nil, fmt.Errorf("reading its rollback journal: %w", err)
 	}
+	d.parts = [3]sqlite.Source{db, wal, journal}
 	if err = d.open(db, sqlite.Options{WAL: wal, Journal: journal}); wal.Size > 0 && (err != nil || d.foreignLog(db, journal)) {
 		// A log of another database hides this one from SQLite. What lies below it is evidence all the same.
 		if d.noLog = err; err == nil {
@@ -160,6 +162,29 @@ func stamp(fsys fs.FS, hostPath string) (sqlite.Stamp, error) {
 	}
 	return sqlite.TakeStamp(info, db, wal)
 }
+
+// ReadDatabase calls read with the database at hostPath, and again when it changed meanwhile, so that read must begin
+// anew each time. What does not exist is no gap.
+func ReadDatabase(ctx context.Context, fsys fs.FS, hostPath string, read func(*Database) error) []Gap {
+	return readSteady(ctx, fsys, hostPath, read)
+}
+
+// Remnants hands on the bytes of the database's files that it no longer shows: see [sqlite.Remnants].
+func (d *Database) Remnants(ctx context.Context, yield func(sqlite.Remnant) bool) (sqlite.RemnantInfo, error) {
+	return sqlite.Remnants(ctx, d.parts[0], sqlite.Options{WAL: d.parts[1], Journal: d.parts[2]}, yield)
+}
+
+// Writer tells which SQLite wrote the main file last, as 3053004 for 3.53.4, and the size of the file in bytes.
+func (d *Database) Writer() (version uint32, size int64) {
+	head := make([]byte, 100)
+	if _, err := d.parts[0].R.ReadAt(head, 0); err != nil {
+		return 0, d.parts[0].Size
+	}
+	return sqlite.WriterVersion(head), d.parts[0].Size
+}
+
+// SchemaVersion returns PRAGMA user_version, which OpenClaw counts up with each schema.
+func (d *Database) SchemaVersion() int64 { return d.userVersion() }
 
 // readSteady runs read over the database, again when it changed meanwhile: the rows of every pass are handed
 // on, so the receiver must tell an event it has seen from a new one. A database that never holds still, or
