@@ -1,0 +1,79 @@
+// Package rules holds the catalogue of detections: rules in Sigma 2.1, one file a kind of attack, which users read and
+// add to. README.md beside them says how. The package reads rule files and never matches or prints anything.
+package rules
+
+import (
+	"embed"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"slices"
+
+	"github.com/clawbook/openclaw-ir/internal/sigma"
+)
+
+//go:embed *.yml
+var files embed.FS
+
+// What a directory of rules may hold.
+const (
+	maxFiles = 10_000
+	maxBytes = 1 << 20 // of one file; the reader of rules takes no more
+)
+
+// Files returns the catalogue as it is embedded: one YAML file a kind of attack.
+func Files() fs.FS { return files }
+
+// Load returns the rules of the catalogue, in the order of their files.
+func Load() ([]*sigma.Rule, error) { return LoadDir(files) }
+
+// LoadDir returns the rules of all files below fsys that end in .yml or .yaml. Files and rules that cannot be used are
+// left out, and the error says why for each.
+func LoadDir(fsys fs.FS) ([]*sigma.Rule, error) {
+	names, err := ruleFiles(fsys)
+	errs := []error{err}
+	var rules []*sigma.Rule
+	for _, name := range names {
+		text, err := readFile(fsys, name)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("reading rules: %w", err))
+			continue
+		}
+		read, err := sigma.Parse(name, text)
+		rules, errs = append(rules, read...), append(errs, err)
+	}
+	return rules, errors.Join(errs...)
+}
+
+// ruleFiles lists what LoadDir reads. A directory that cannot be read does not hide the others.
+func ruleFiles(fsys fs.FS) (names []string, err error) {
+	var errs []error
+	walked := fs.WalkDir(fsys, ".", func(name string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			errs = append(errs, fmt.Errorf("reading rules: %w", err))
+		case d.Type().IsRegular() && slices.Contains([]string{".yml", ".yaml"}, path.Ext(name)):
+			if len(names) == maxFiles {
+				return fmt.Errorf("reading rules: more than %d files", maxFiles)
+			}
+			names = append(names, name)
+		}
+		return nil
+	})
+	return names, errors.Join(append(errs, walked)...)
+}
+
+func readFile(fsys fs.FS, name string) ([]byte, error) {
+	f, err := fsys.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxBytes+1))
+	if err == nil && len(text) > maxBytes {
+		err = fmt.Errorf("%q is larger than %d bytes", name, maxBytes)
+	}
+	return text, err
+}
