@@ -200,12 +200,12 @@ func before(a, b *Event) bool {
 func (f *causeFinder) appear(e *Event, text string, input bool) {
 	seen := map[int]bool{}
 	f.machine.Find(text, func(word, end int) bool {
-		if seen[word] {
+		begin := end - len(f.values[word])
+		if seen[word] || !stands(text, begin, end) {
 			return true
 		}
 		seen[word] = true
 		f.count[word]++
-		begin := end - len(f.values[word])
 		if input {
 			f.near(e, word, func() string { return excerpt(text, begin, end) })
 		}
@@ -229,6 +229,19 @@ func (f *causeFinder) appear(e *Event, text string, input bool) {
 		f.first[word] = list[:min(len(list), maxFirst)]
 		return true
 	})
+}
+
+// stands reports whether a value stands by itself in a text, and is not the beginning or the end of a longer word.
+func stands(text string, begin, end int) bool {
+	inner := func(i int) bool {
+		return i >= 0 && i < len(text) && (isAlnum(text[i]) || text[i] == '_' || text[i] >= 0x80)
+	}
+	longer := end < len(text) && (inner(end) || (text[end] == '.' || text[end] == '-') && inner(end+1))
+	return !(inner(begin-1) && inner(begin)) && !longer
+}
+
+func isAlnum(c byte) bool {
+	return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
 }
 
 // kept is an event without what is too long to be kept.
