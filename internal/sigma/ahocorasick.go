@@ -1,6 +1,11 @@
 package sigma
 
-import "slices"
+import (
+	"regexp/syntax"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
 
 // An automaton finds all of many literals in one pass, whatever the case of their ASCII letters (Aho and Corasick,
 // 1975). Its table has a row a state. The first column is the state's number, each other one is for a class of bytes
@@ -10,15 +15,17 @@ type automaton struct {
 	columns int // an even number
 	table   []uint32
 	ends    [][]int32 // by state: the literals that end there
+	words   []string
 }
 
 // newAutomaton compiles literals, which must be folded and not empty.
 func newAutomaton(words []string) *automaton {
-	a := &automaton{}
+	a := &automaton{words: words}
 	a.columns = (a.classify(words) + 1) &^ 1
 	next := make([]int32, a.columns) // 0 is "none" until the failure links fill it
 	a.ends = [][]int32{nil}
 	for id, word := range words {
+		word = strings.Trim(word, wordBreak)
 		state := 0
 		for i := range len(word) {
 			at := state*a.columns + int(a.classes[word[i]])
@@ -35,8 +42,8 @@ func newAutomaton(words []string) *automaton {
 	return a
 }
 
-// classify numbers the bytes that occur in words from 2 on, all others being 1, and gives capitals the class of their
-// small letters. It returns the first number that is free.
+// classify numbers the bytes that occur in words from 2 on, all others being 1, and gives each byte the class
+// of what foldLiteral makes of it. It returns the first number that is free.
 func (a *automaton) classify(words []string) int {
 	for c := range a.classes {
 		a.classes[c] = 1
@@ -50,8 +57,8 @@ func (a *automaton) classify(words []string) int {
 			}
 		}
 	}
-	for c := 'A'; c <= 'Z'; c++ {
-		a.classes[c] = a.classes[c+'a'-'A']
+	for c := range a.classes {
+		a.classes[c] = a.classes[foldByte(byte(c))]
 	}
 	return n
 }
@@ -93,22 +100,81 @@ func (a *automaton) link(next []int32) {
 	}
 }
 
-// scan sets the bits of the literals in a text and returns those whose bits were not set, appended to fresh. Rows
-// being even in length, the lowest bit of where one starts is free to say that literals end there.
-func (a *automaton) scan(text string, seen []uint64, fresh []int32) []int32 {
-	var state uint32
-	table := a.table
-	for i := range len(text) {
-		state = table[state&^1+uint32(a.classes[text[i]])]
-		if state&1 == 0 {
+// A sighting collects the literals of a text.
+type sighting struct {
+	text  string
+	seen  []uint64 // a bit for each literal
+	fresh []int32  // those whose bit was not set before
+	loose bool     // wordBreak is taken for granted
+}
+
+// scan finds the literals of a text. Rows being even in length, the lowest bit of where one starts is free to say that
+// literals end there.
+//
+// Each step waits for the memory that the step before has asked for. Of a long text four parts are looked through at
+// once, which waits for four at a time; they overlap by as much as a literal may be long.
+func (a *automaton) scan(s *sighting) {
+	if len(s.text) < 16*maxLiteral {
+		a.scanShort(s)
+		return
+	}
+	length := len(s.text)/4 + maxLiteral
+	step := (len(s.text) - length) / 3
+	from := [4]int{0, step, 2 * step, len(s.text) - length}
+	var state [4]uint32
+	table, classes := a.table, &a.classes
+	t0, t1, t2, t3 := s.text[:length], s.text[from[1]:][:length], s.text[from[2]:][:length], s.text[from[3]:][:length]
+	for i := range length {
+		state[0] = table[state[0]&^1+uint32(classes[t0[i]])]
+		state[1] = table[state[1]&^1+uint32(classes[t1[i]])]
+		state[2] = table[state[2]&^1+uint32(classes[t2[i]])]
+		state[3] = table[state[3]&^1+uint32(classes[t3[i]])]
+		if (state[0]|state[1]|state[2]|state[3])&1 == 0 {
 			continue
 		}
-		for _, word := range a.ends[table[state&^1]] {
-			if bit := uint64(1) << (word % 64); seen[word/64]&bit == 0 {
-				seen[word/64] |= bit
-				fresh = append(fresh, word)
+		for n, at := range state {
+			if at&1 != 0 {
+				s.note(a, at, from[n]+i+1)
 			}
 		}
 	}
-	return fresh
 }
+
+func (a *automaton) scanShort(s *sighting) {
+	var state uint32
+	for i := range len(s.text) {
+		state = a.table[state&^1+uint32(a.classes[s.text[i]])]
+		if state&1 != 0 {
+			s.note(a, state, i+1)
+		}
+	}
+}
+
+// note sets the bits of the literals that end in a state.
+func (s *sighting) note(a *automaton, state uint32, end int) {
+	for _, word := range a.ends[a.table[state&^1]] {
+		bit := uint64(1) << (word % 64)
+		if s.seen[word/64]&bit == 0 && (s.loose || s.stands(a.words[word], end)) {
+			s.seen[word/64] |= bit
+			s.fresh = append(s.fresh, word)
+		}
+	}
+}
+
+// stands reports whether \b holds where a literal wants it to. At the ends of the text, which may be those of a part,
+// it is taken to hold.
+func (s *sighting) stands(word string, end int) bool {
+	if word[len(word)-1] == wordBreak[0] {
+		word = word[:len(word)-1]
+		if end < len(s.text) && isWordByte(s.text[end-1]) == isWordByte(s.text[end]) {
+			return false
+		}
+	}
+	if word[0] == wordBreak[0] {
+		start := end - len(word) + 1
+		return start == 0 || isWordByte(s.text[start-1]) != isWordByte(s.text[start])
+	}
+	return true
+}
+
+func isWordByte(c byte) bool { return c < utf8.RuneSelf && syntax.IsWordChar(rune(c)) }

@@ -54,11 +54,18 @@ var words = strings.Fields(`the a of to and in is for this file error warning im
 	session tool result exec system config token model 127.0.0.1 0x7ffd 200 404 GET POST application/json utf-8 ✅ → ️🦞
 	INFO DEBUG [gateway] listening on port 18789 ws:// please run the following command to update see instructions above`)
 
-// prose writes about n bytes as tool results hold them: listings, logs, text.
+// prose writes about n bytes as tool results hold them: listings, logs, code, text. Each has words of its own.
 func prose(r *rand.Rand, n int) string {
+	own := make([]string, 60)
+	for i := range own {
+		own[i] = words[r.IntN(len(words))]
+		if i%3 > 0 {
+			own[i] = fmt.Sprintf("%c%s%x", 'a'+r.IntN(26), words[r.IntN(len(words))], r.IntN(1<<(4*r.IntN(5))))
+		}
+	}
 	var b strings.Builder
 	for b.Len() < n {
-		b.WriteString(words[r.IntN(len(words))])
+		b.WriteString(own[r.IntN(len(own))])
 		b.WriteByte(" \n"[btoi(r.IntN(12) == 0)])
 	}
 	return b.String()
@@ -113,15 +120,18 @@ func ordinary(size int) (records []*Record, total int64) {
 	return records, total
 }
 
-// BenchmarkMatch runs all expressions of the catalogue over ordinary records, on one core.
+// BenchmarkMatch runs all expressions of the catalogue over ordinary records, on all cores.
 func BenchmarkMatch(b *testing.B) {
 	records, total := ordinary(8 << 20)
-	m := catalogue(b).NewMatcher()
+	set := catalogue(b)
 	b.SetBytes(total)
 	b.ReportAllocs()
-	for b.Loop() {
-		for _, r := range records {
-			m.Match(r)
+	b.RunParallel(func(pb *testing.PB) {
+		m := set.NewMatcher()
+		for pb.Next() {
+			for _, r := range records {
+				m.Match(r)
+			}
 		}
-	}
+	})
 }

@@ -122,8 +122,8 @@ func TestHostileTextIsBounded(t *testing.T) {
 			if again != want || used.Cut()-before != fresh.Cut() {
 				t.Errorf("%s: %s with %d cut, again %s with %d cut", name, want, fresh.Cut(), again, used.Cut()-before)
 			}
-			if fresh.units < -maxUnits/10 {
-				t.Errorf("%s: %d units too many", name, -fresh.units)
+			if fresh.budget.units < -maxUnits/10 {
+				t.Errorf("%s: %d units too many", name, -fresh.budget.units)
 			}
 			if len(text) > maxScan && fresh.Cut() == 0 {
 				t.Errorf("%s: not said to be cut", name)

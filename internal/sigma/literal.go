@@ -2,6 +2,7 @@ package sigma
 
 import (
 	"cmp"
+	"math"
 	"regexp/syntax"
 	"slices"
 	"strings"
@@ -10,28 +11,40 @@ import (
 )
 
 // Literals are texts of which one must stand in whatever a pattern matches. They are sound, never complete: a text
-// without them cannot match, one with them need not. All are folded by foldLiteral.
+// without them cannot match, one with them need not. All are folded by foldLiteral. One that begins or ends with
+// wordBreak counts only where \b holds there.
 const (
-	minLiteral  = 2   // bytes; shorter ones stand in every text
-	maxLiteral  = 16  // bytes; what is longer is cut, which keeps it sound
-	maxExact    = 256 // texts that a part of an expression may be taken apart into
-	fewExact    = 16  // texts by which literals that are
-	longEnough  = 4   // bytes long are continued, not by more
-	maxClause   = 512 // texts of which one must be there
-	maxUnions   = 8   // lists that alternatives are joined to
-	maxPrefixes = 16  // UTF-8 starts that a character class may be taken apart into
+	wordBreak   = "\xff" // no byte of UTF-8
+	minLiteral  = 2      // bytes; shorter ones stand in every text
+	maxLiteral  = 16     // bytes; what is longer is cut, which keeps it sound
+	maxExact    = 256    // texts that a part of an expression may be taken apart into
+	fewExact    = 16     // texts by which literals that are
+	longEnough  = 4      // bytes long are continued, not by more
+	maxClause   = 512    // texts of which one must be there
+	common      = 1.0 / 64
+	maxNeed     = 4  // lists that are looked for
+	maxUnions   = 8  // lists that alternatives are joined to
+	maxPrefixes = 16 // UTF-8 starts that a character class may be taken apart into
 )
 
-// foldLiteral writes ASCII letters small, and with them the only two other runes that differ from one of them in
-// case alone: ſ and the Kelvin sign.
+// foldLiteral writes ASCII letters small, with them the only two other runes that differ from one of them in case
+// alone, ſ and the Kelvin sign, and all white space as a space.
 func foldLiteral(s string) string {
 	b := []byte(oddLetters.Replace(s))
 	for i, c := range b { // not a rune at a time: what is no UTF-8 must stay as it is
-		if c >= 'A' && c <= 'Z' {
-			b[i] = c + 'a' - 'A'
-		}
+		b[i] = foldByte(c)
 	}
 	return string(b)
+}
+
+func foldByte(c byte) byte {
+	switch {
+	case c >= 'A' && c <= 'Z':
+		return c + 'a' - 'A'
+	case c >= '\t' && c <= '\r':
+		return ' '
+	}
+	return c
 }
 
 var oddLetters = strings.NewReplacer("ſ", "s", "\u212a", "k")
@@ -55,18 +68,15 @@ func (g *glob) need() [][]string {
 			part = part[min(n+1, len(part)):]
 		}
 	}
-	return need
+	return telling(need, maxNeed)
 }
 
 // addClause adds one list of literals unless one of them is too short to be of use.
 func addClause(need [][]string, texts []string) [][]string {
 	var clause []string
 	for _, s := range texts {
-		s = foldLiteral(s)
-		if len(s) > maxLiteral {
-			s = s[:maxLiteral]
-		}
-		if len(s) < minLiteral {
+		s = shorten(foldLiteral(s))
+		if len(strings.Trim(s, wordBreak)) < minLiteral {
 			return need
 		}
 		clause = append(clause, s)
@@ -75,6 +85,19 @@ func addClause(need [][]string, texts []string) [][]string {
 		return need
 	}
 	return append(need, minimal(clause))
+}
+
+// shorten cuts a literal to maxLiteral and leaves out what it has of wordBreak except at its ends.
+func shorten(s string) string {
+	core := strings.ReplaceAll(s, wordBreak, "")
+	before, after := "", ""
+	if strings.HasPrefix(s, wordBreak) {
+		before = wordBreak
+	}
+	if strings.HasSuffix(s, wordBreak) && len(core) <= maxLiteral {
+		after = wordBreak
+	}
+	return before + core[:min(len(core), maxLiteral)] + after
 }
 
 // minimal leaves out texts that contain another.
@@ -94,26 +117,59 @@ func best(need [][]string) []string {
 	if len(need) == 0 {
 		return nil
 	}
-	return slices.MinFunc(need, byRarity)
+	return slices.MinFunc(need, func(a, b []string) int { return cmp.Compare(expected(a), expected(b)) })
 }
 
-// byRarity puts the list first whose shortest text is longest, and of two such the shorter one.
-func byRarity(a, b []string) int {
-	return cmp.Or(cmp.Compare(shortest(b), shortest(a)), cmp.Compare(len(a), len(b)))
-}
-
-func shortest(clause []string) int {
-	n := maxLiteral
+// expected guesses how often one of the texts stands in another text. Only the order of such guesses matters.
+func expected(clause []string) float64 {
+	sum := 0.0
 	for _, s := range clause {
+		sum += math.Pow(4, -float64(min(len(s), 10)))
+	}
+	return sum
+}
+
+// telling returns at most n lists, the best ones first, but none that is half the same as a better one, and none that
+// every text can be expected to fulfil if there is another.
+func telling(need [][]string, n int) [][]string {
+	need = slices.Clone(need)
+	slices.SortStableFunc(need, func(a, b []string) int { return cmp.Compare(expected(a), expected(b)) })
+	var chosen [][]string
+	for _, clause := range need {
+		if len(chosen) > 0 && expected(clause) > common {
+			break
+		}
+		if len(chosen) < n && !slices.ContainsFunc(chosen, func(c []string) bool { return alike(c, clause) }) {
+			chosen = append(chosen, clause)
+		}
+	}
+	return chosen
+}
+
+func alike(a, b []string) bool {
+	same := 0
+	for _, s := range a {
+		if slices.Contains(b, s) {
+			same++
+		}
+	}
+	return 2*same >= len(b)
+}
+
+func shortest(texts []string) int {
+	n := maxLiteral
+	for _, s := range texts {
 		n = min(n, len(s))
 	}
 	return n
 }
 
-// literals says about an expression either all the texts that it matches, or some that must be part of them.
+// literals says about an expression either all the texts that it matches, or how they begin and what must be part of
+// them.
 type literals struct {
-	exact []string // nil if they are unknown or too many
-	need  [][]string
+	exact  []string // nil if they are unknown or too many
+	prefix []string // nil if that is unknown
+	need   [][]string
 }
 
 // clauses returns what must be there, in the one form.
@@ -124,14 +180,24 @@ func (l literals) clauses() [][]string {
 	return l.need
 }
 
+// once returns the literals of an expression that stands one or more times.
+func (l literals) once() literals {
+	if l.exact != nil {
+		return literals{prefix: l.exact, need: l.clauses()}
+	}
+	return l
+}
+
 // required returns the literals of a regular expression.
-func required(re *syntax.Regexp) [][]string { return analyse(re).clauses() }
+func required(re *syntax.Regexp) [][]string { return telling(analyse(re).clauses(), maxNeed) }
 
 func analyse(re *syntax.Regexp) literals {
 	switch re.Op {
 	case syntax.OpEmptyMatch, syntax.OpBeginLine, syntax.OpEndLine, syntax.OpBeginText, syntax.OpEndText,
-		syntax.OpWordBoundary, syntax.OpNoWordBoundary:
+		syntax.OpNoWordBoundary:
 		return literals{exact: []string{""}}
+	case syntax.OpWordBoundary:
+		return literals{exact: []string{wordBreak}}
 	case syntax.OpLiteral:
 		return literalText(re)
 	case syntax.OpCharClass:
@@ -139,10 +205,10 @@ func analyse(re *syntax.Regexp) literals {
 	case syntax.OpCapture:
 		return analyse(re.Sub[0])
 	case syntax.OpPlus:
-		return literals{need: analyse(re.Sub[0]).clauses()}
+		return analyse(re.Sub[0]).once()
 	case syntax.OpRepeat:
 		if re.Min > 0 {
-			return literals{need: analyse(re.Sub[0]).clauses()}
+			return analyse(re.Sub[0]).once()
 		}
 	case syntax.OpQuest:
 		if sub := analyse(re.Sub[0]); sub.exact != nil && len(sub.exact) < maxExact {
@@ -214,27 +280,37 @@ func prefixes(ranges []rune) []string {
 // concat joins what its parts match as long as that is known, and collects what must be there.
 func concat(parts []*syntax.Regexp) literals {
 	var need [][]string
+	var prefix []string
 	run := []string{""} // all texts that the parts since the last unknown one match
-	whole := true
+	broken := false
 	for _, part := range parts {
 		l := analyse(part)
-		if l.exact != nil && len(run)*len(l.exact) <= maxExact && (len(l.exact) <= fewExact || shortest(run) < longEnough) {
+		if l.exact != nil && fits(run, l.exact) {
 			run = product(run, l.exact)
 			continue
 		}
-		whole = false
-		need = addClause(need, run)
+		if l.prefix != nil && fits(run, l.prefix) {
+			run = product(run, l.prefix)
+		}
+		if !broken {
+			prefix = run
+		}
+		broken = true
+		need = append(addClause(need, run), l.need...)
 		run = []string{""}
 		if l.exact != nil {
 			run = l.exact
-		} else {
-			need = append(need, l.need...)
 		}
 	}
-	if whole {
+	if !broken {
 		return literals{exact: run}
 	}
-	return literals{need: addClause(need, run)}
+	return literals{prefix: prefix, need: addClause(need, run)}
+}
+
+// fits reports whether literals may be continued by others: if that does not make too many for what they add.
+func fits(run, next []string) bool {
+	return len(run)*len(next) <= maxExact && (len(next) <= fewExact || shortest(next) >= longEnough)
 }
 
 func product(left, right []string) []string {
@@ -251,20 +327,32 @@ func product(left, right []string) []string {
 // alternate needs of each branch what that needs: since (a and b) or (c and d) is (a or c) and (a or d) and (b or c) and
 // (b or d), one of the texts in each such union must be there.
 func alternate(branches []*syntax.Regexp) literals {
-	exact, known := []string{}, true
-	need := [][]string{nil}
-	for _, branch := range branches {
+	exact, prefix := []string{}, []string{}
+	var need [][]string
+	for i, branch := range branches {
 		l := analyse(branch)
-		if known = known && l.exact != nil; known {
-			exact = append(exact, l.exact...)
+		exact = either(exact, l.exact)
+		prefix = either(prefix, l.once().prefix)
+		if i == 0 {
+			need = l.clauses()
+		} else {
+			need = eitherOf(need, l.clauses())
 		}
-		need = eitherOf(need, l.clauses())
 	}
-	slices.Sort(exact)
-	if exact = slices.Compact(exact); known && len(exact) <= maxClause {
+	if exact != nil {
 		return literals{exact: exact}
 	}
-	return literals{need: need}
+	return literals{prefix: prefix, need: need}
+}
+
+// either returns the texts of a and b, nil if one is nil or they are too many.
+func either(a, b []string) []string {
+	if a == nil || b == nil || len(a)+len(b) > maxClause {
+		return nil
+	}
+	texts := append(slices.Clone(a), b...)
+	slices.Sort(texts)
+	return slices.Compact(texts)
 }
 
 // eitherOf returns the unions of each list of a with each of b, the most telling if there are many.
@@ -275,6 +363,5 @@ func eitherOf(a, b [][]string) [][]string {
 			unions = addClause(unions, append(slices.Clone(x), y...))
 		}
 	}
-	slices.SortStableFunc(unions, byRarity)
-	return unions[:min(len(unions), maxUnions)]
+	return telling(unions, maxUnions)
 }

@@ -14,6 +14,7 @@ const (
 	maxScan    = 2 << 20  // bytes of all values; of a value that is longer, its start and its end
 	maxUnits   = 10 << 20 // for a record
 	maxPattern = 3 << 20  // of them for one pattern
+	maxEffort  = 20 << 20 // for a record that is made to cost more than is charged
 	maxMemory  = 8 << 20  // entries of the tables that a matcher keeps from record to record
 )
 
@@ -29,22 +30,22 @@ type Match struct {
 
 // A Matcher holds what matching needs for one goroutine.
 type Matcher struct {
-	set     *Set
-	record  *Record
-	number  int // of the record, from 1
-	parts   []scanned
-	words   int      // of seen, for one part
-	seen    []uint64 // a bit for each part and literal
-	fresh   []int32  // literals just found
-	tried   []int    // by rule: the number of the record on which it was last a candidate
-	try     []int
-	memo    []outcome // by selection of the current rule
-	lazies  []*lazy   // by pattern: of the relaxed program and the exact one
-	memory  int       // entries of their tables
-	scan    int       // bytes that may still be scanned
-	units   int
-	matches []Match
-	cut     int64
+	set      *Set
+	record   *Record
+	number   int // of the record, from 1
+	parts    []scanned
+	words    int      // of seen, for one part
+	seen     []uint64 // a bit for each part and literal
+	sighting sighting
+	tried    []int // by rule: the number of the record on which it was last a candidate
+	try      []int
+	memo     []outcome // by selection of the current rule
+	lazies   []*lazy   // by pattern: of the relaxed program and the exact one
+	memory   int       // entries of their tables
+	scan     int       // bytes that may still be scanned
+	budget   budget
+	matches  []Match
+	cut      int64
 }
 
 // scanned is a value of the record, or one of the two parts of it that are looked at.
@@ -83,7 +84,7 @@ func (m *Matcher) Cut() int64 { return m.cut }
 
 // Match returns the rules that hold for r, in the set's order. The result is valid until the next call.
 func (m *Matcher) Match(r *Record) []Match {
-	m.record, m.scan, m.units = r, maxScan, maxUnits
+	m.record, m.scan, m.budget = r, maxScan, budget{maxUnits, maxEffort}
 	m.number++
 	m.forget()
 	m.try = append(m.try[:0], m.set.always[""]...)
@@ -158,12 +159,13 @@ func (m *Matcher) split() {
 // find notes the literals in a part, and the rules to be tried for them.
 func (m *Matcher) find(i int) {
 	p := &m.parts[i]
-	seen := m.seen[i*m.words:][:m.words]
-	m.fresh = m.set.automaton.scan(p.part.text, seen, m.fresh[:0])
-	if seen[0]&(1<<len(oddRunes)-1) != 0 {
-		m.fresh = m.set.automaton.scan(foldLiteral(p.part.text), seen, m.fresh)
+	m.sighting = sighting{text: p.part.text, seen: m.seen[i*m.words:][:m.words], fresh: m.sighting.fresh[:0]}
+	m.set.automaton.scan(&m.sighting)
+	if m.sighting.seen[0]&(1<<len(oddRunes)-1) != 0 {
+		m.sighting.text, m.sighting.loose = foldLiteral(p.part.text), true
+		m.set.automaton.scan(&m.sighting)
 	}
-	for _, word := range m.fresh {
+	for _, word := range m.sighting.fresh {
 		for _, t := range m.set.triggers[word] {
 			if t.field == p.id || t.field == anyField {
 				m.candidate(t.rule)
@@ -214,7 +216,7 @@ func (m *Matcher) locate(p scanned, e evidence) (start, end int) {
 	}
 	from, to := max(0, end-before), min(len(text), end+after)
 	cost := (to - from) * (10 + len(e.regex.exact.Inst)/20)
-	if m.units -= cost; m.units > 0 {
+	if m.budget.units -= cost; m.budget.units > 0 {
 		if at := e.regex.FindStringIndex(text[from:to]); at != nil {
 			return from + at[0], from + at[1]
 		}
@@ -333,7 +335,7 @@ func (m *Matcher) place(c *compiled, p *pattern, i int) evidence {
 	}
 	var ok bool
 	if p.regex == nil {
-		if m.units -= len(s.part.text); m.units < 0 {
+		if m.budget.units -= len(s.part.text); m.budget.units < 0 {
 			s.cut = true
 			return evidence{}
 		}
@@ -349,27 +351,27 @@ func (m *Matcher) place(c *compiled, p *pattern, i int) evidence {
 
 // regex tells where the first match of an expression ends in a part.
 func (m *Matcher) regex(index int, re *regex, s *scanned) (end int, ok bool) {
-	budget := min(m.units, maxPattern)
-	m.units -= budget
+	limit := min(m.budget.units, maxPattern)
+	b := budget{limit, m.budget.effort}
 	ok, whole := true, true
 	if re.relaxed != nil {
-		_, ok, whole = m.run(&m.lazies[2*index], re.relaxed, s.part, &budget)
+		_, ok, whole = m.run(&m.lazies[2*index], re.relaxed, s.part, &b)
 	}
 	if ok {
-		end, ok, whole = m.run(&m.lazies[2*index+1], re.exact, s.part, &budget)
+		end, ok, whole = m.run(&m.lazies[2*index+1], re.exact, s.part, &b)
 	}
-	m.units += max(budget, 0)
+	m.budget = budget{m.budget.units - (limit - b.units), b.effort}
 	s.cut = s.cut || !whole
 	return end, ok
 }
 
 // run runs a program's automaton, which it makes if there is none yet.
-func (m *Matcher) run(l **lazy, p *program, of part, budget *int) (end int, ok, whole bool) {
+func (m *Matcher) run(l **lazy, p *program, of part, b *budget) (end int, ok, whole bool) {
 	if *l == nil {
 		*l = newLazy(p)
 	}
 	size := len((*l).table)
-	end, ok, whole = (*l).find(of, m.number, budget)
+	end, ok, whole = (*l).find(of, m.number, b)
 	m.memory += len((*l).table) - size
 	return end, ok, whole
 }
@@ -386,7 +388,7 @@ func (m *Matcher) fieldref(t *test, field int) (bool, evidence) {
 			if value.id != field || other.id != ref {
 				continue
 			}
-			if m.units -= len(value.part.text); len(other.part.text) > maxRef || m.units < 0 {
+			if m.budget.units -= len(value.part.text); len(other.part.text) > maxRef || m.budget.units < 0 {
 				other.cut = true
 				continue
 			}

@@ -198,11 +198,9 @@ func TestCatalogueAgreesWithReference(t *testing.T) {
 	}
 	fields := []string{"CommandLine", "Content", "TargetFilename", "Message", "Value", "Arguments", "c-uri"}
 	for i, s := range samples {
-		for _, text := range []string{s, "x " + s + "\n", s + " " + samples[(i*7+3)%len(samples)]} {
-			for _, category := range []string{"process_creation", "file_event"} {
-				rec := record(category, fields[i%len(fields)], text, "CommandLine", strings.ToUpper(text), "Content", text)
-				agree(t, set, m, rec)
-			}
+		text := []string{s, "x " + s + "\n", s + " " + samples[(i*7+3)%len(samples)]}[i%3]
+		for _, category := range []string{"process_creation", "file_event"} {
+			agree(t, set, m, record(category, fields[i%len(fields)], strings.ToUpper(text), "CommandLine", text, "Content", s))
 		}
 	}
 }

@@ -218,14 +218,13 @@ func union(n int, list func(int) []fieldWord) (all []fieldWord) {
 	return all
 }
 
-// rarer guesses which of two lists fewer records fulfil, by the shortest word of each.
+// rarer guesses which of two lists fewer records fulfil.
 func rarer(a, b []fieldWord) bool {
-	least := func(list []fieldWord) int {
-		n := maxLiteral
+	words := func(list []fieldWord) (words []string) {
 		for _, f := range list {
-			n = min(n, len(f.word))
+			words = append(words, f.word)
 		}
-		return n
+		return words
 	}
-	return least(a) > least(b) || least(a) == least(b) && len(a) < len(b)
+	return expected(words(a)) < expected(words(b))
 }
