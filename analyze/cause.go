@@ -93,11 +93,11 @@ type causeFinder struct {
 	wants    [][]*target // by value
 	sessions map[string][]*target
 	injected map[string]string // ids of inputs in which a rule saw instructions, and the rule
-	trusted  trusted
+	world    *world
 }
 
-func newCauseFinder(events []*Event, t trusted, injected map[string]string) *causeFinder {
-	f := &causeFinder{injected: injected, sessions: map[string][]*target{}, trusted: t, index: map[string]int{}}
+func newCauseFinder(events []*Event, w *world, injected map[string]string) *causeFinder {
+	f := &causeFinder{injected: injected, sessions: map[string][]*target{}, world: w, index: map[string]int{}}
 	for _, e := range events[:min(len(events), maxTargets)] {
 		tg := &target{event: e}
 		f.targets = append(f.targets, tg)
@@ -124,8 +124,8 @@ func (f *causeFinder) has(value string) bool {
 
 // causes finds what led to the actions, reading the evidence once more. It returns them in the order of the events; of more
 // than maxTargets the rest is nil.
-func (r *Report) causes(ctx context.Context, fsys fs.FS, o *Options, events []*Event, t trusted, injected map[string]string) ([]*Cause, error) {
-	f := newCauseFinder(events, t, injected)
+func (r *Report) causes(ctx context.Context, fsys fs.FS, o *Options, events []*Event, w *world, injected map[string]string) ([]*Cause, error) {
+	f := newCauseFinder(events, w, injected)
 	again := &Report{}
 	err := again.read(ctx, fsys, o, f.see)
 	list := make([]*Cause, len(events))
@@ -362,7 +362,7 @@ func (f *causeFinder) link(a appearance, role Role) Link {
 	switch {
 	case !a.input:
 	case a.event.Kind == KindMessage:
-		l.Trust = f.trusted.of(a.event)
+		l.Trust = f.world.trust(a.event)
 	case fromOutside(a.event):
 		l.Trust = TrustExternal
 	default:

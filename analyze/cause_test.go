@@ -87,7 +87,7 @@ func TestCauseOf(t *testing.T) {
 		{"no value: the prompt", []*Event{say(1, 1, KindMessage, "", "hello"), say(2, 2, KindMessage, "", "do it"), say(3, 3, KindResult, "read", "nothing")}, GradeTurn, 1},
 		{"its own deed came first", []*Event{say(1, 1, KindMessage, "", "do it"), say(2, 2, KindExec, "exec", "echo https://evil.example/a1b2 > f"), say(3, 3, KindResult, "read", "https://evil.example/a1b2")}, GradeTurn, 0},
 	} {
-		f := newCauseFinder([]*Event{action}, trusted{}, nil)
+		f := newCauseFinder([]*Event{action}, &world{}, nil)
 		for _, e := range c.past {
 			f.see(e)
 		}

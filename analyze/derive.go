@@ -25,6 +25,7 @@ type derived struct {
 
 // derivers are all detectors, and what they have found.
 type derivers struct {
+	world  *world
 	found  []derived
 	each   []func(*derivers, *Event)
 	polls  map[string]*poll
@@ -39,11 +40,12 @@ type derivers struct {
 	told   map[string]bool
 }
 
-func newDerivers() *derivers {
+func newDerivers(w *world) *derivers {
 	return &derivers{
-		each:  []func(*derivers, *Event){(*derivers).beacon, (*derivers).runaway, (*derivers).firstNode, (*derivers).oldConnection, (*derivers).noTrigger, (*derivers).massSend, (*derivers).copied, (*derivers).rewritten},
+		world: w,
+		each:  []func(*derivers, *Event){(*derivers).beacon, (*derivers).runaway, (*derivers).firstNode, (*derivers).oldConnection, (*derivers).noTrigger, (*derivers).message, (*derivers).copied, (*derivers).rewritten},
 		polls: map[string]*poll{}, loops: map[uint64]*loop{}, nodes: map[string]bool{}, conns: map[string]*Event{}, idle: map[string]bool{},
-		copies: newCopies(), sizes: map[string]int64{}, told: map[string]bool{},
+		sends: newSends(), copies: newCopies(), sizes: map[string]int64{}, told: map[string]bool{},
 	}
 }
 
@@ -96,7 +98,7 @@ func (d *derivers) oldConnection(e *Event) {
 			return
 		}
 		if t := d.turned; t != nil && first.Time < t.Time && e.Time > t.Time+clockSlack/6 && logAuth(e.What) != "failed" {
-			d.emit("stale-credential", m[1], e, Detail{"Connection", m[1]}, Detail{"Reason", "frames"})
+			d.emit("old-connection-after-rotation", m[1], e, Detail{"Conn", m[1]})
 		}
 	}
 }
@@ -106,7 +108,7 @@ func (d *derivers) noTrigger(e *Event) {
 	acts := e.Kind == KindExec || e.Kind == KindWrite || e.Kind == KindMessage && e.Tool != ""
 	if acts && e.Asker.Kind == "unknown" && !d.idle[e.Session] && !isOfLedger(e) {
 		d.idle[e.Session] = true
-		d.emit("no-human-trigger", e.Session, e, Detail{"Reason", "no-trigger"})
+		d.emit("no-human-trigger", e.Session, e)
 	}
 }
 
@@ -120,7 +122,7 @@ func (x *investigation) still(ctx context.Context, m *sigma.Matcher, r *recorder
 		past, gaps := posture.History(ctx, x.fsys, in)
 		x.report.Coverage.gap(gaps...)
 		for i := range past.Transitions {
-			x.transition(m, r, in, &past.Transitions[i])
+			x.transition(m, r, in, past, &past.Transitions[i])
 		}
 	}
 	return ctx.Err()
@@ -186,10 +188,14 @@ func (x *investigation) atRest(file string, modified int64, found *sigma.Match) 
 }
 
 // transition matches one change of the configuration.
-func (x *investigation) transition(m *sigma.Matcher, r *recorder, in *openclaw.Installation, t *posture.Transition) {
+func (x *investigation) transition(m *sigma.Matcher, r *recorder, in *openclaw.Installation, past *posture.Past, t *posture.Transition) {
 	r.n = 0
 	rec := r.bare(CategoryConfig)
 	rec.Add("Key", t.Key, "")
+	if c := past.Steps[t.To].Config; c != nil {
+		rec.Add("AuthMode", c.String("gateway", "auth", "mode"), "")
+	}
+	rec.Add("Command", t.Command, "")
 	rec.Add("ChangedBy", string(t.By), "")
 	if !t.Secret {
 		r.value(rec, "Value", t.Value, "")

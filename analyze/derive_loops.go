@@ -4,7 +4,6 @@ import (
 	"hash/maphash"
 	"math"
 	"net/url"
-	"strconv"
 	"strings"
 )
 
@@ -49,7 +48,7 @@ func (d *derivers) beacon(e *Event) {
 		}
 		if mean, variation := evenness(p.times); len(p.times) >= minPolls && variation < maxVariation {
 			d.emit("beacon", address, e, Detail{"Url", raw}, Detail{"Host", strings.ToLower(u.Hostname())}, Detail{"Count", number(len(p.times))},
-				Detail{"Interval", number(int(mean / 1000))}, Detail{"Variation", strconv.FormatFloat(variation, 'f', 2, 64)})
+				Detail{"Seconds", number(int(mean / 1000))})
 		}
 	}
 }

@@ -8,7 +8,7 @@ import (
 
 // copies knows the words of instructions that came in, to recognize them where the agent writes them down or sends them on.
 type copies struct {
-	came    map[string]string // a run of words → the rule that saw instructions in it
+	came    map[string]string // a run of words → the event that brought it
 	written map[string]string // of those, which were written, and where
 }
 
@@ -24,7 +24,7 @@ func (d *derivers) copied(e *Event) {
 	case isInput(e):
 		for _, h := range e.hits {
 			if family(h.rule) == "INJ" {
-				c.remember(h.excerpt, h.rule.Key())
+				c.remember(h.excerpt, e.ID())
 			}
 		}
 	case e.Kind == KindWrite || e.Kind == KindEdit || e.Kind == KindExec:
@@ -36,19 +36,19 @@ func (d *derivers) copied(e *Event) {
 	case e.Kind == KindMessage && e.Tool != "" || e.Kind == KindSpawn:
 		for _, v := range e.values {
 			if where := c.written[strings.ToLower(v)]; where != "" {
-				d.emit("replication", e.Session+e.What, e, Detail{"Injection", c.came[strings.ToLower(v)]}, Detail{"WrittenBy", where}, Detail{"Value", v})
+				d.emit("replication", e.Session+e.What, e, Detail{"CameIn", c.came[strings.ToLower(v)]}, Detail{"WrittenBy", where}, Detail{"Words", v})
 			}
 		}
 	}
 }
 
 // remember keeps every run of words of a text, as values have them.
-func (c *copies) remember(text, rule string) {
+func (c *copies) remember(text, event string) {
 	words := strings.Fields(strings.ToLower(text))
 	for i := 0; i+shingle <= len(words) && len(c.came) < maxCopied; i++ {
 		run := strings.Join(words[i:i+shingle], " ")
 		if c.came[run] == "" {
-			c.came[run] = rule
+			c.came[run] = event
 		}
 	}
 }
@@ -60,7 +60,7 @@ func (d *derivers) rewritten(e *Event) {
 	}
 	before := d.sizes[e.What]
 	if e.Kind == KindWrite && e.Bytes*2 < before {
-		d.emit("memory-shrunk", e.What+e.ID(), e, Detail{"TargetFilename", canonical(e.What)}, Detail{"Dropped", number(int(100 - 100*e.Bytes/before))})
+		d.emit("memory-mass-rewrite", e.What+e.ID(), e, Detail{"TargetFilename", canonical(e.What)}, Detail{"Before", number(int(before))}, Detail{"After", number(int(e.Bytes))})
 	}
 	if e.Kind == KindWrite {
 		d.sizes[e.What] = e.Bytes

@@ -137,12 +137,11 @@ type Event struct {
 	Result   Result
 	Marks    []string // masked, elevated, background, node:…, indirect, differs, …
 
-	// Of events that are searched by rules. The first three are not stored.
-	Args      string   // the call's arguments, as JSON
-	Details   []Detail // what a ledger's record says, by name
-	firstSeen bool     // the message's recipient appears nowhere before it
-	hits      []hit    // rules that met it
-	values    []string // by which the input that led to it may be known
+	// Of events that are searched by rules. The first two are not stored.
+	Args    string   // the call's arguments, as JSON
+	Details []Detail // what a ledger's record says, by name
+	hits    []hit    // rules that met it
+	values  []string // by which the input that led to it may be known
 }
 
 // A Detail is one named thing that a ledger's record says of an event. Its name is that of a field of rules.

@@ -74,15 +74,15 @@ func (x *investigation) timelineOptions() *Options {
 
 func (x *investigation) run(ctx context.Context) error {
 	installs, _ := openclaw.Find(x.fsys, x.options.Find)
-	t := x.report.readTrusted(ctx, x.fsys, installs)
-	s := newSifter(ctx, x.set, x.list, t, x.report.store.add)
+	w := x.report.readWorld(ctx, x.fsys, installs)
+	s := newSifter(ctx, x.set, x.list, w, x.report.store.add)
 	err := x.report.read(ctx, x.fsys, x.timelineOptions(), s.add)
 	x.cut = s.close()
 	x.report.Coverage.Events = int64(x.report.store.len())
 	if err != nil {
 		return err
 	}
-	x.judge = newJudge(x.set, t)
+	x.judge = newJudge(x.set, w)
 	for e, err := range x.report.Events() {
 		if err != nil {
 			return err
@@ -92,11 +92,11 @@ func (x *investigation) run(ctx context.Context) error {
 		}
 		x.judge.event(e)
 	}
-	m, r := x.set.NewMatcher(), newRecorder(x.list, t)
+	m, r := x.set.NewMatcher(), newRecorder(x.list, w)
 	if err := x.still(ctx, m, r); err != nil {
 		return err
 	}
-	if err := x.explain(ctx, t); err != nil {
+	if err := x.explain(ctx, w); err != nil {
 		return err
 	}
 	x.sequences(m, r)

@@ -29,7 +29,7 @@ func (e *Event) acts() bool {
 }
 
 // explain finds the causes of what is bad enough, and which instructions were heeded.
-func (x *investigation) explain(ctx context.Context, t trusted) error {
+func (x *investigation) explain(ctx context.Context, w *world) error {
 	var grave []*Finding
 	var events []*Event
 	for _, f := range x.judge.found.list {
@@ -44,7 +44,7 @@ func (x *investigation) explain(ctx context.Context, t trusted) error {
 	}
 	o := x.timelineOptions()
 	o.Since, o.Until, o.Session, o.Agent, o.Read = time.Time{}, time.Time{}, "", "", nil // what led to it may lie anywhere before it
-	causes, err := x.report.causes(ctx, x.fsys, o, events, t, x.judge.injected)
+	causes, err := x.report.causes(ctx, x.fsys, o, events, w, x.judge.injected)
 	if err != nil {
 		return err
 	}
@@ -82,12 +82,12 @@ func (f *Finding) subject() *Event {
 func (x *investigation) provenance(e *Event, c *Cause) {
 	in := c.Input()
 	id := in.Event.ID()
-	fields := []Detail{{"Injection", x.judge.injected[id]}, {"Trust", in.Trust}, {"Source", firstNonEmpty(in.Event.Target, in.Event.Tool, id)}, {"Value", c.Value}}
 	for _, l := range c.Chain {
 		if l.Role == RolePrompt && l.Trust == TrustOwner && strings.Contains(strings.ToLower(l.Event.What), strings.ToLower(c.Value)) {
-			fields = append(fields, Detail{"OwnerAsked", "true"})
+			return // the owner asked for it too
 		}
 	}
+	fields := []Detail{{"Deed", string(e.Kind)}, {"Value", c.Value}, {"Input", id}, {"InputTrust", in.Trust}}
 	d := x.judge.derive
 	if d.emit("provenance", id+e.Session, e, fields...) {
 		d.found[len(d.found)-1].cause = c

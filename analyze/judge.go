@@ -22,7 +22,7 @@ type judge struct {
 	correlator *sigma.Correlator
 	talks      map[string]*talk // by session
 	parents    map[string]string
-	trusted    trusted
+	world      *world
 	events     []*Event // of which correlations tell
 	derive     *derivers
 	injected   map[string]string // ids of inputs in which a rule saw instructions to the agent, and the rule
@@ -35,8 +35,8 @@ type talk struct {
 	injected *Event // content of this turn in which a rule saw an instruction to the agent
 }
 
-func newJudge(set *sigma.Set, t trusted) *judge {
-	return &judge{correlator: set.NewCorrelator(), talks: map[string]*talk{}, parents: map[string]string{}, trusted: t, derive: newDerivers(), injected: map[string]string{}}
+func newJudge(set *sigma.Set, w *world) *judge {
+	return &judge{correlator: set.NewCorrelator(), talks: map[string]*talk{}, parents: map[string]string{}, world: w, derive: newDerivers(w), injected: map[string]string{}}
 }
 
 // event takes the next event.
@@ -89,7 +89,7 @@ func (j *judge) adjust(f *Finding, h *hit, t *talk) {
 	done := f.Sink == SinkExecuted || f.Sink == SinkWritten || f.Sink == SinkSent
 	switch {
 	case !done:
-	case isUntrusted(e) && j.trusted.of(e) != TrustOwner:
+	case isUntrusted(e) && j.world.trust(e) != TrustOwner:
 		f.shift(+1, "asked by somebody who is not the owner")
 	case t.injected != nil && before(t.injected, e):
 		f.shift(+1, "in the same turn the agent had read instructions in "+t.injected.ID())
@@ -125,7 +125,7 @@ func fromInstaller(text string) bool {
 
 // askedFor reports whether the owner's last message holds the very command, or a path or address of it.
 func (j *judge) askedFor(f *Finding, t *talk) bool {
-	if t.prompt == nil || j.trusted.of(t.prompt) != TrustOwner {
+	if t.prompt == nil || j.world.trust(t.prompt) != TrustOwner {
 		return false
 	}
 	asked := strings.ToLower(t.prompt.What)

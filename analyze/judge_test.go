@@ -16,7 +16,7 @@ func judged(t *testing.T, events ...*Event) []*Finding {
 	if err != nil {
 		t.Fatal(err)
 	}
-	j := newJudge(set, trusted{})
+	j := newJudge(set, &world{})
 	for i, e := range events {
 		e.Session, e.Line, e.Time = "s", int64(i), int64(1000*i)
 		if e.Asker == nil {

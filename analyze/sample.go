@@ -12,7 +12,7 @@ import (
 // a text with what is encoded in it. category is that of the rule's logsource; "" lets the sample's own field Category,
 // or else its other fields, decide.
 func SampleRecords(list *ioc.List, category string, sample map[string][]string) []*sigma.Record {
-	r := newRecorder(list, trusted{})
+	r := newRecorder(list, &world{})
 	category = firstNonEmpty(category, first(sample["Category"]), categoryOf(sample))
 	if command := first(sample["CommandLine"]); command != "" && category == CategoryProcess {
 		r.n = 0

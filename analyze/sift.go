@@ -39,7 +39,6 @@ type sifter struct {
 	todo    chan *sifted
 	order   chan *sifted
 	batch   *sifted
-	peers   map[string]bool // with whom the agent has talked, as far as has been read
 	running sync.WaitGroup
 	mu      sync.Mutex
 	cut     int64
@@ -59,12 +58,12 @@ type sifted struct {
 }
 
 // newSifter begins to sift; take gets the events, one at a time. It must be closed.
-func newSifter(ctx context.Context, set *sigma.Set, list *ioc.List, t trusted, take func(*Event)) *sifter {
-	s := &sifter{ctx: ctx, set: set, fields: correlated(set), peers: t.peers(), batch: &sifted{}}
+func newSifter(ctx context.Context, set *sigma.Set, list *ioc.List, w *world, take func(*Event)) *sifter {
+	s := &sifter{ctx: ctx, set: set, fields: correlated(set), batch: &sifted{}}
 	workers := runtime.GOMAXPROCS(0)
 	s.todo, s.order = make(chan *sifted, workers), make(chan *sifted, 4*workers)
 	for range workers {
-		s.running.Go(func() { s.work(newRecorder(list, t)) })
+		s.running.Go(func() { s.work(newRecorder(list, w)) })
 	}
 	s.running.Go(func() {
 		for b := range s.order {
@@ -79,26 +78,10 @@ func newSifter(ctx context.Context, set *sigma.Set, list *ioc.List, t trusted, t
 
 // add takes an event. The sifter owns it from then on.
 func (s *sifter) add(e *Event) {
-	s.meet(e)
 	s.batch.events = append(s.batch.events, e)
 	s.batch.bytes += len(e.What) + len(e.Args)
 	if len(s.batch.events) == siftBatch || s.batch.bytes >= siftBytes {
 		s.send()
-	}
-}
-
-// meet notes whom a message comes from or goes to.
-func (s *sifter) meet(e *Event) {
-	if e.Kind != KindMessage {
-		return
-	}
-	who := peer(e.Asker.Sender)
-	if e.Tool != "" {
-		who = peer(e.Target)
-		e.firstSeen = who != "" && !s.peers[who]
-	}
-	if who != "" && len(s.peers) < maxKnown {
-		s.peers[who] = true
 	}
 }
 
@@ -175,8 +158,16 @@ func (s *sifter) groups(rule *sigma.Rule, rec *sigma.Record) (groups []Detail) {
 	return groups
 }
 
+// attachedMark marks a message with a file that went along.
+const attachedMark = "attached:"
+
 // shrink drops what was kept for the rules alone.
 func (e *Event) shrink() {
+	if e.Kind == KindMessage && e.Tool != "" {
+		for _, file := range attachments(e) {
+			e.mark(attachedMark + start(file, maxValue))
+		}
+	}
 	e.Args = ""
 	if e.Kind != KindExec && len(e.What) > maxKept {
 		e.What = strings.Clone(start(e.What, maxKept)) + "…"

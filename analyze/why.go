@@ -40,8 +40,8 @@ func Why(ctx context.Context, fsys fs.FS, find openclaw.FindOptions, id string, 
 	case len(events) == 0:
 		return nil, r, ErrNoEvent
 	}
-	t := r.readTrusted(ctx, fsys, r.Installations)
-	causes, err := r.causes(ctx, fsys, o, events, t, nil)
+	w := r.readWorld(ctx, fsys, r.Installations)
+	causes, err := r.causes(ctx, fsys, o, events, w, nil)
 	list := make([]Explained, len(events))
 	for i, e := range events {
 		list[i] = Explained{e, causes[i]}
