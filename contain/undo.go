@@ -91,36 +91,27 @@ func (c *Containment) restoreFile(f *File, force bool) Check {
 }
 
 func (c *Containment) revert(f *File, force bool) error {
-	text, now, err := host.ReadFile(f.Owner, f.Path)
+	if f.Edits != nil {
+		return host.Revert(f.Owner, f.Path, f.Edits, f.Before, f.After, force)
+	}
+	_, now, err := host.ReadFile(f.Owner, f.Path)
 	if err != nil {
 		return err
 	}
 	if now.Exists == f.Before.Exists && now.SHA256 == f.Before.SHA256 {
 		return nil // never made, or taken back already
 	}
-	changed := now.SHA256 != f.After.SHA256
-	if changed && !force {
+	if now.SHA256 != f.After.SHA256 && !force {
 		return fmt.Errorf("%q: %w by somebody else", f.Path, host.ErrChanged)
 	}
-	if f.Edits == nil {
-		if err := host.Remove(f.Owner, f.Path, now); err != nil {
-			return err
-		}
-		return host.As(f.Owner, func() error {
-			_ = host.RemoveTemporary(f.Owner, path.Dir(f.Path))
-			_ = os.Remove(path.Dir(f.Path)) // of a unit's drop-ins, if it was made for ours alone
-			return nil
-		})
+	if err := host.Remove(f.Owner, f.Path, now); err != nil {
+		return err
 	}
-	old, err := f.Edits.Invert().Apply(text)
-	if err != nil {
-		return fmt.Errorf("taking back the edits to %q: %w", f.Path, err)
-	}
-	if !changed && digest(string(old)) != f.Before.SHA256 {
-		return fmt.Errorf("taking back the edits to %q does not give what was there", f.Path)
-	}
-	_, err = host.Rewrite(f.Owner, f.Path, old, now, 0o600)
-	return err
+	return host.As(f.Owner, func() error {
+		_ = host.RemoveTemporary(f.Owner, path.Dir(f.Path))
+		_ = os.Remove(path.Dir(f.Path)) // of a unit's drop-ins, if it was made for ours alone
+		return nil
+	})
 }
 
 func (c *Containment) restoreLink(l *Link) Check {

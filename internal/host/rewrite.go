@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"github.com/clawbook/openclaw-ir/internal/json5"
 	"golang.org/x/sys/unix"
 )
 
@@ -209,4 +210,29 @@ func hostName(path string) string {
 		return "."
 	}
 	return path[1:]
+}
+
+// Revert takes back the edits to a file that was before and then became after. One that is something else by now was
+// changed by somebody else: that is an error that wraps [ErrChanged], unless force. A file that is as before is left as it is.
+func Revert(owner Owner, path string, edits json5.Patch, before, after FileState, force bool) error {
+	text, now, err := ReadFile(owner, path)
+	if err != nil {
+		return err
+	}
+	if now.Exists == before.Exists && now.SHA256 == before.SHA256 {
+		return nil // never made, or taken back already
+	}
+	changed := now.SHA256 != after.SHA256
+	if changed && !force {
+		return fmt.Errorf("%q: %w by somebody else", path, ErrChanged)
+	}
+	old, err := edits.Invert().Apply(text)
+	if err != nil {
+		return fmt.Errorf("taking back the edits to %q: %w", path, err)
+	}
+	if sum := sha256.Sum256(old); !changed && hex.EncodeToString(sum[:]) != before.SHA256 {
+		return fmt.Errorf("taking back the edits to %q does not give what was there", path)
+	}
+	_, err = Rewrite(owner, path, old, now, 0o600)
+	return err
 }
