@@ -44,11 +44,12 @@ func (v Verdict) String() string {
 	return s
 }
 
-// A Probe asks a gateway on this machine. It speaks to loopback alone, through no proxy, follows nothing and reads no more
-// than it must: the gateway may be the attacker's.
+// A Probe asks a gateway on this machine. It speaks to loopback alone, or with Own to an address of this machine, through no
+// proxy, follows nothing and reads no more than it must: the gateway may be the attacker's.
 type Probe struct {
 	Addr string // as "127.0.0.1:18789"
 	TLS  bool   // gateway.tls; no certificate is checked, as over loopback there is no one in between
+	Own  bool   // also an address of this machine's interfaces: only for what asks without a secret
 	// Dial connects, where the gateway has a network of its own; nil is the machine's.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 }

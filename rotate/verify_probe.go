@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -28,7 +29,7 @@ var errNotLoopback = errors.New("not an address of this machine alone")
 // client returns an HTTP client for one question, and what closes its connection.
 func (p Probe) client() (*http.Client, func(), error) {
 	addr, err := netip.ParseAddrPort(p.Addr)
-	if err != nil || !addr.Addr().IsLoopback() {
+	if err != nil || !addr.Addr().IsLoopback() && !(p.Own && isOwn(addr.Addr())) {
 		return nil, nil, fmt.Errorf("%q: %w", p.Addr, errNotLoopback)
 	}
 	dial := p.Dial
@@ -46,6 +47,66 @@ func (p Probe) client() (*http.Client, func(), error) {
 	}
 	never := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return &http.Client{Transport: t, CheckRedirect: never}, t.CloseIdleConnections, nil
+}
+
+// isOwn reports that an address is one of this machine's interfaces.
+func isOwn(addr netip.Addr) bool {
+	list, err := net.InterfaceAddrs()
+	if err != nil {
+		return false
+	}
+	for _, a := range list {
+		if prefix, err := netip.ParsePrefix(a.String()); err == nil && prefix.Addr() == addr.Unmap().WithZone("") {
+			return true
+		}
+	}
+	return false
+}
+
+// buildID is where the page of a gateway names its release.
+var buildID = regexp.MustCompile(`data-openclaw-control-ui-build-id="(20\d\d\.\d{1,2}\.\d{1,3}[\w.]{0,20})`)
+
+// Health asks whether a gateway lives, which those of 2026.9 say to everybody (FACTS 8.3), and takes the release from its
+// page. why says what was the matter with one that does not say so.
+func (p Probe) Health(ctx context.Context) (healthy bool, release, why string) {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	text, code, err := p.get(ctx, "/healthz")
+	if err != nil {
+		return false, "", unanswered(err).Why
+	}
+	var health struct {
+		OK bool `json:"ok"`
+	}
+	if page, pageCode, err := p.get(ctx, "/"); err == nil && pageCode == http.StatusOK {
+		if m := buildID.FindSubmatch(page); m != nil {
+			release = string(m[1])
+		}
+	}
+	healthy = code == http.StatusOK && json.Unmarshal(text, &health) == nil && health.OK
+	if !healthy {
+		why = "it answers, and not as a gateway does (" + strconv.Itoa(code) + ")"
+	}
+	return healthy, release, why
+}
+
+func (p Probe) get(ctx context.Context, path string) (text []byte, code int, err error) {
+	client, done, err := p.client()
+	if err != nil {
+		return nil, 0, err
+	}
+	defer done()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.url("http")+path, nil)
+	if err != nil {
+		return nil, 0, err
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer resp.Body.Close()
+	text, err = io.ReadAll(io.LimitReader(resp.Body, maxReplyHead))
+	return text, resp.StatusCode, err
 }
 
 func (p Probe) url(scheme string) string {

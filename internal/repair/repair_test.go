@@ -330,3 +330,14 @@ func TestPlanSet(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestMerge makes one of several values for one setting, and never one that brings back what another takes away.
+func TestMerge(t *testing.T) {
+	key, other := []string{"a", "b"}, []string{"a"}
+	merged, refused := merge([]Value{
+		{key, `["x","y"]`}, {other, `"one"`}, {key, `["y","z"]`}, {other, `"one"`}, {[]string{"c"}, `1`}, {[]string{"c"}, `2`},
+	})
+	if len(merged) != 2 || merged[0].Literal != `["y"]` || merged[1].Literal != `"one"` || !errors.Is(refused["c"], ErrDisagree) {
+		t.Errorf("merged %v, refused %v", merged, refused)
+	}
+}

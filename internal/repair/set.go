@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/clawbook/openclaw-ir/internal/host"
@@ -30,6 +31,47 @@ var ErrSecret = errors.New("what it replaces may be a secret")
 // ErrIncluded says that a value does not win over an included file's.
 var ErrIncluded = errors.New("an included file has the last word on it")
 
+// ErrDisagree says that a setting is to have two values.
+var ErrDisagree = errors.New("two repairs want different values of it")
+
+// merge makes one value of those for one setting: of two lists, each the old one without something, what both keep. Two
+// values that differ are refused.
+func merge(values []Value) (merged []Value, refused map[string]error) {
+	refused = map[string]error{}
+	at := map[string]int{}
+	for _, v := range values {
+		i, known := at[v.key()]
+		if !known {
+			at[v.key()] = len(merged)
+			merged = append(merged, v)
+			continue
+		}
+		both, ok := common(merged[i].Literal, v.Literal)
+		if !ok {
+			refused[v.key()] = ErrDisagree
+			continue
+		}
+		merged[i].Literal = both
+	}
+	return slices.DeleteFunc(merged, func(v Value) bool { return refused[v.key()] != nil }), refused
+}
+
+// common returns what two values agree in: the value if they are the same, of two lists what is in both.
+func common(a, b string) (string, bool) {
+	var x, y []json.RawMessage
+	if a == b {
+		return a, true
+	}
+	if json.Unmarshal([]byte(a), &x) != nil || json.Unmarshal([]byte(b), &y) != nil {
+		return "", false
+	}
+	x = slices.DeleteFunc(x, func(e json.RawMessage) bool {
+		return !slices.ContainsFunc(y, func(f json.RawMessage) bool { return bytes.Equal(e, f) })
+	})
+	text, err := json.Marshal(x)
+	return string(text), err == nil
+}
+
 // PlanSet says how to give a configuration these values, in one edit of its main file. Values that it has already are
 // left out; those that cannot be set so are refused, by their key. Without anything to do the Edit has no Edits.
 func PlanSet(owner host.Owner, fsys fs.FS, file string, values []Value) (e Edit, refused map[string]error, err error) {
@@ -45,7 +87,7 @@ func PlanSet(owner host.Owner, fsys fs.FS, file string, values []Value) (e Edit,
 		return e, nil, &fs.PathError{Op: "edit", Path: file, Err: fs.ErrNotExist}
 	}
 	e.Before = state
-	refused = map[string]error{}
+	values, refused = merge(values)
 	var taken []Value
 	for _, v := range values {
 		next := append(taken[:len(taken):len(taken)], v)
