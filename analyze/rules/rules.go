@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"path"
 	"slices"
+	"sync"
 
 	"github.com/clawbook/openclaw-ir/internal/sigma"
 )
@@ -26,8 +27,14 @@ const (
 // Files returns the catalogue as it is embedded: one YAML file a kind of attack.
 func Files() fs.FS { return files }
 
-// Load returns the rules of the catalogue, in the order of their files.
-func Load() ([]*sigma.Rule, error) { return LoadDir(files) }
+// Compiling the expressions takes a noticeable part of a second, so it is done once.
+var catalogue = sync.OnceValues(func() ([]*sigma.Rule, error) { return LoadDir(files) })
+
+// Load returns the rules of the catalogue, in the order of their files. The rules are shared: they must not be changed.
+func Load() ([]*sigma.Rule, error) {
+	list, err := catalogue()
+	return slices.Clone(list), err
+}
 
 // LoadDir returns the rules of all files below fsys that end in .yml or .yaml. Files and rules that cannot be used are
 // left out, and the error says why for each.
@@ -54,7 +61,7 @@ func ruleFiles(fsys fs.FS) (names []string, err error) {
 		switch {
 		case err != nil:
 			errs = append(errs, fmt.Errorf("reading rules: %w", err))
-		case d.Type().IsRegular() && slices.Contains([]string{".yml", ".yaml"}, path.Ext(name)):
+		case !d.IsDir() && slices.Contains([]string{".yml", ".yaml"}, path.Ext(name)):
 			if len(names) == maxFiles {
 				return fmt.Errorf("reading rules: more than %d files", maxFiles)
 			}
@@ -66,6 +73,13 @@ func ruleFiles(fsys fs.FS) (names []string, err error) {
 }
 
 func readFile(fsys fs.FS, name string) ([]byte, error) {
+	info, err := fs.Stat(fsys, name) // of what a link leads to
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%q is not a file", name) // opening a pipe would wait
+	}
+	if err != nil {
+		return nil, err
+	}
 	f, err := fsys.Open(name)
 	if err != nil {
 		return nil, err

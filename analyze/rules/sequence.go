@@ -131,7 +131,7 @@ func timing(record map[string]texts) (at time.Duration, times int, every time.Du
 }
 
 // Holds reports whether a rule of the set comes to hold in the course of a sequence. The function records makes of an
-// event's fields the records that evidence like it would make.
+// event's fields the records that evidence like it would make; however many of them meet a rule, the event counts once.
 func Holds(set *sigma.Set, rule *sigma.Rule, row []Event, records func(fields map[string][]string) []*sigma.Record) (bool, error) {
 	alone, err := sigma.NewSet(needed(set, []*sigma.Rule{rule}))
 	if err != nil {
@@ -139,11 +139,16 @@ func Holds(set *sigma.Set, rule *sigma.Rule, row []Event, records func(fields ma
 	}
 	m, c := alone.NewMatcher(), alone.NewCorrelator()
 	for i, e := range row {
+		met := make(map[*sigma.Rule]bool)
 		for _, r := range records(e.Fields) {
 			for _, match := range m.Match(r) {
 				if match.Rule == rule {
 					return true, nil
 				}
+				if met[match.Rule] {
+					continue
+				}
+				met[match.Rule] = true
 				alerts := c.Add(e.At.Milliseconds(), match.Rule, r.Get, i)
 				if slices.ContainsFunc(alerts, func(a sigma.Alert) bool { return a.Rule == rule }) {
 					return true, nil
