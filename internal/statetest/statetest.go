@@ -1,5 +1,5 @@
-// Package statetest gives tests the real OpenClaw states of testdata/states, unpacked as the file system
-// of the host they came from. It is a test helper: nothing but tests imports it.
+// Package statetest gives tests the real OpenClaw states of testdata/states and testdata/scenarios, unpacked as the
+// file system of the host they came from. It is a test helper: nothing but tests imports it.
 package statetest
 
 import (
@@ -14,6 +14,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -34,26 +35,51 @@ func Versions() []string {
 // (the printed output of real commands) is left out. It returns the directory's absolute path.
 func Root(tb testing.TB, version string) string {
 	tb.Helper()
+	release, variant, _ := strings.Cut(version, "/")
+	return unpacked(tb, filepath.Join(testdata(tb), "states", release+".tar.zst"), variant)
+}
+
+// Scenarios returns every name that Scenario takes, in the order of the incidents they follow.
+func Scenarios() []string {
+	return []string{
+		"clawhavoc-skill", "clawjacked", "log-poisoning", "automation", "session-theft",
+	}
+}
+
+// Scenario unpacks the acceptance scenario of that name, one of Scenarios, into a new temporary directory laid out as
+// Root's are, for the user claw. What each must show is in testdata/scenarios/expected.json.
+func Scenario(tb testing.TB, name string) string {
+	tb.Helper()
+	return unpacked(tb, filepath.Join(testdata(tb), "scenarios", name+".tar.zst"), "")
+}
+
+func unpacked(tb testing.TB, archive, variant string) string {
+	tb.Helper()
 	dir := tb.TempDir()
-	if err := unpack(dir, version); err != nil {
-		tb.Fatalf("unpacking state %q: %v", version, err)
+	if err := unpack(dir, archive, variant); err != nil {
+		tb.Fatalf("unpacking %q: %v", archive, err)
 	}
 	return dir
 }
 
-// Secrets returns every secret value planted in the states, from testdata/states/secrets.txt. None may
-// appear in anything that is printed or written in clear.
+// Secrets returns every secret value planted in the states and the scenarios, each once. None may appear in anything
+// that is printed or written in clear.
 func Secrets(tb testing.TB) []string {
 	tb.Helper()
-	dir, err := statesDir()
+	lists, err := filepath.Glob(filepath.Join(testdata(tb), "scenarios", "secrets", "*.txt"))
 	if err != nil {
 		tb.Fatal(err)
 	}
-	data, err := os.ReadFile(filepath.Join(dir, "secrets.txt"))
-	if err != nil {
-		tb.Fatal(err)
+	var all []string
+	for _, list := range append(lists, filepath.Join(testdata(tb), "states", "secrets.txt")) {
+		data, err := os.ReadFile(list)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		all = append(all, strings.Fields(string(data))...)
 	}
-	return strings.Fields(string(data))
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // Snapshot describes every file under dir, dir itself excepted, by its slash-separated relative path: mode, size,
@@ -101,35 +127,31 @@ func describe(name string, d fs.DirEntry) (string, error) {
 	return fmt.Sprintf("%v %d %d %s", info.Mode(), info.Size(), info.ModTime().UnixNano(), content), nil
 }
 
-// statesDir finds testdata/states from the package directory that go test runs in.
-func statesDir() (string, error) {
+// testdata finds the module's testdata from the package directory that go test runs in.
+func testdata(tb testing.TB) string {
+	tb.Helper()
 	dir, err := os.Getwd()
 	if err != nil {
-		return "", err
+		tb.Fatal(err)
 	}
 	for {
 		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			return filepath.Join(dir, "testdata", "states"), nil
+			return filepath.Join(dir, "testdata")
 		}
 		parent := filepath.Dir(dir)
 		if parent == dir {
-			return "", errors.New("no go.mod above the working directory")
+			tb.Fatal("no go.mod above the working directory")
 		}
 		dir = parent
 	}
 }
 
-func unpack(dir, version string) error {
-	states, err := statesDir()
+func unpack(dir, archive, variant string) error {
+	data, err := os.ReadFile(archive)
 	if err != nil {
 		return err
 	}
-	release, variant, _ := strings.Cut(version, "/")
-	archive, err := os.ReadFile(filepath.Join(states, release+".tar.zst"))
-	if err != nil {
-		return err
-	}
-	z, err := zstd.NewReader(bytes.NewReader(archive), zstd.WithDecoderConcurrency(1))
+	z, err := zstd.NewReader(bytes.NewReader(data), zstd.WithDecoderConcurrency(1))
 	if err != nil {
 		return err
 	}

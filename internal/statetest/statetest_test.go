@@ -1,12 +1,14 @@
 package statetest_test
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/clawbook/openclaw-ir/analyze"
 	"github.com/clawbook/openclaw-ir/internal/statetest"
 )
 
@@ -90,5 +92,82 @@ func TestSecrets(t *testing.T) {
 	}
 	if len(seen) < 30 {
 		t.Errorf("only %d secrets", len(seen))
+	}
+}
+
+// expected is what testdata/scenarios/expected.json says of a scenario.
+type expected struct {
+	Release string
+	Rules   []string
+	Cause   struct {
+		Action, Input, Source string
+		Asker                 struct{ Kind, Trust string }
+	}
+	Note string
+}
+
+// TestScenarios checks that each scenario is the host of a user called claw and that its expectations name what is in it.
+func TestScenarios(t *testing.T) {
+	data, err := os.ReadFile("../../testdata/scenarios/expected.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want map[string]expected
+	if err := json.Unmarshal(data, &want); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range statetest.Scenarios() {
+		t.Run(name, func(t *testing.T) {
+			e := want[name]
+			if len(e.Rules) == 0 || e.Cause.Asker.Kind == "" || e.Cause.Asker.Trust == "" {
+				t.Fatalf("expected.json lacks something: %+v", e)
+			}
+			text := told(t, statetest.Scenario(t, name))
+			for _, part := range []string{e.Cause.Action, e.Cause.Input} {
+				if part == "" || !strings.Contains(text, part) {
+					t.Errorf("no event holds %q", part)
+				}
+			}
+		})
+	}
+}
+
+// told is the text of every event of a host.
+func told(t *testing.T, dir string) string {
+	t.Helper()
+	r, err := analyze.Timeline(t.Context(), os.DirFS(dir), analyze.Options{Kinds: analyze.Kinds})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var text strings.Builder
+	for e, err := range r.Events() {
+		if err != nil {
+			t.Fatal(err)
+		}
+		line, err := json.Marshal(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var plain any
+		if err := json.Unmarshal(line, &plain); err != nil {
+			t.Fatal(err)
+		}
+		writeStrings(&text, plain)
+	}
+	return text.String()
+}
+
+func writeStrings(w *strings.Builder, v any) {
+	switch v := v.(type) {
+	case string:
+		w.WriteString(v + "\n")
+	case []any:
+		for _, inner := range v {
+			writeStrings(w, inner)
+		}
+	case map[string]any:
+		for _, inner := range v {
+			writeStrings(w, inner)
+		}
 	}
 }

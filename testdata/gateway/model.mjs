@@ -1,8 +1,9 @@
 // A scripted model that speaks OpenAI's chat completions on loopback. A user message holding [[name]] starts the
-// script of that name: each request answers with the next step, counted by the assistant messages since. A step
+// script of that name: each request answers with the next step, counted by the assistant messages since. A script
+// {when: "words", steps: […]} is started by a user message that holds these words. A step
 // {hold: true} makes the file RELEASE.held and is answered once the file RELEASE exists, so a turn can be kept open
 // for as long as a test needs. A last step {repeat: true} is answered for ever, with {n} in its commands counted up.
-// The file RELEASE.requests gets a line for each request.
+// The file RELEASE.requests gets a line for each request: its time, the tools offered and whether the turn ends with it.
 //
 //   node model.mjs PORT SCRIPTS.json RELEASE
 import fs from "node:fs";
@@ -15,13 +16,22 @@ let requests = 0;
 const text = (content) =>
   typeof content === "string" ? content : (content ?? []).map((part) => part.text ?? "").join("\n");
 
+// started returns the steps of the script that a user message starts, if it starts one: the last that it names, since what
+// was said before may be quoted in it. The gateway's own context, which follows a message, starts none.
+function started(message) {
+  if (message.includes("BEGIN_OPENCLAW_INTERNAL_CONTEXT")) return undefined;
+  const tags = [...message.matchAll(/\[\[(\w+)\]\]/g)];
+  if (tags.length > 0) return scripts[tags.at(-1)[1]] ?? [];
+  const named = Object.values(scripts).filter((script) => script.when && message.includes(script.when));
+  return named.sort((a, b) => message.lastIndexOf(b.when) - message.lastIndexOf(a.when))[0]?.steps;
+}
+
 function nextStep(messages) {
   for (let i = messages.length - 1; i >= 0; i--) {
     if (messages[i].role !== "user") continue;
-    const tags = [...text(messages[i].content).matchAll(/\[\[(\w+)\]\]/g)];
-    if (tags.length === 0) continue;
+    const script = started(text(messages[i].content));
+    if (!script) continue;
     const done = messages.slice(i + 1).filter((m) => m.role === "assistant").length;
-    const script = scripts[tags.at(-1)[1]] ?? [];
     const step = script[done] ?? (script.at(-1)?.repeat ? script.at(-1) : { text: "Nothing more to do." });
     return step.repeat ? JSON.parse(JSON.stringify(step).replaceAll("{n}", done)) : step;
   }
@@ -70,9 +80,10 @@ http
     }
     const { messages = [], tools = [], stream } = JSON.parse(body);
     const id = ++requests;
-    fs.appendFileSync(`${release}.requests`, `${new Date().toISOString()} ${tools.length}\n`);
     const step = tools.length ? nextStep(messages) : { text: "A summary." };
+    const turn = answer(step, id);
+    fs.appendFileSync(`${release}.requests`, `${new Date().toISOString()} ${tools.length} ${turn.finish}\n`);
     if (step.hold) await released();
-    send(res, stream, id, answer(step, id));
+    send(res, stream, id, turn);
   })
   .listen(Number(port), "127.0.0.1", () => console.log("ready"));
