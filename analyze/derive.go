@@ -1,13 +1,10 @@
 package analyze
 
 import (
-	"context"
 	"regexp"
 	"strconv"
 	"strings"
 
-	"github.com/clawbook/openclaw-ir/analyze/posture"
-	"github.com/clawbook/openclaw-ir/internal/openclaw"
 	"github.com/clawbook/openclaw-ir/internal/sigma"
 )
 
@@ -115,19 +112,6 @@ func (d *derivers) noTrigger(e *Event) {
 // isOfLedger reports an event that a ledger tells, which names no asker.
 func isOfLedger(e *Event) bool { return e.Source != nil && e.Source.Form.String() == "ledger" }
 
-// still matches what lies at rest, and how the config changed, with the rules.
-func (x *investigation) still(ctx context.Context, m *sigma.Matcher, r *recorder) error {
-	x.rest(ctx, m, r)
-	for _, in := range x.report.Installations {
-		past, gaps := posture.History(ctx, x.fsys, in)
-		x.report.Coverage.gap(gaps...)
-		for i := range past.Transitions {
-			x.transition(m, r, in, past, &past.Transitions[i])
-		}
-	}
-	return ctx.Err()
-}
-
 // sequences matches what detectors found in the course of events.
 func (x *investigation) sequences(m *sigma.Matcher, r *recorder) {
 	for i := range x.judge.derive.found {
@@ -163,76 +147,4 @@ func describe(fields []Detail) string {
 		words = append(words, f.Name+" "+f.Text)
 	}
 	return start(strings.Join(words, ", "), excerptBytes)
-}
-
-// rest matches the files that lie in the installations.
-func (x *investigation) rest(ctx context.Context, m *sigma.Matcher, r *recorder) {
-	reader := &restReader{ctx: ctx, fsys: x.fsys, cover: &x.report.Coverage, records: r, seen: map[string]bool{}}
-	reader.take = func(file string, modified int64, rec *sigma.Record) {
-		for _, found := range m.Match(rec) {
-			if found.Alert {
-				x.atRest(file, modified, &found)
-			}
-		}
-	}
-	for _, in := range x.report.Installations {
-		reader.installation(in)
-	}
-}
-
-func (x *investigation) atRest(file string, modified int64, found *sigma.Match) {
-	x.judge.found.add(&Finding{
-		Rule: found.Rule, Level: found.Level, Sink: SinkRest, Path: file, Time: modified,
-		Field: found.Field, Layer: found.Layer, Excerpt: excerpt(found.Text, found.Start, found.End),
-	})
-}
-
-// transition matches one change of the configuration.
-func (x *investigation) transition(m *sigma.Matcher, r *recorder, in *openclaw.Installation, past *posture.Past, t *posture.Transition) {
-	r.n = 0
-	rec := r.bare(CategoryConfig)
-	rec.Add("Key", t.Key, "")
-	if c := past.Steps[t.To].Config; c != nil {
-		rec.Add("AuthMode", c.String("gateway", "auth", "mode"), "")
-	}
-	rec.Add("Command", t.Command, "")
-	rec.Add("ChangedBy", string(t.By), "")
-	if !t.Secret {
-		r.value(rec, "Value", t.Value, "")
-		rec.Add("Previous", t.Previous, "")
-	}
-	for name, is := range map[string]bool{"Added": t.Added, "Removed": t.Removed, "Secret": t.Secret} {
-		if is {
-			rec.Add(name, "true", "")
-		}
-	}
-	for _, found := range m.Match(rec) {
-		if !found.Alert {
-			continue
-		}
-		at := t.NotAfter
-		if at.IsZero() {
-			at = t.NotBefore
-		}
-		f := &Finding{Rule: found.Rule, Level: found.Level, Sink: SinkChanged, Path: in.ConfigPath, Field: t.Key, Excerpt: changeText(t)}
-		if !at.IsZero() {
-			f.Time = at.UnixMilli()
-		}
-		x.judge.found.add(f)
-	}
-}
-
-// changeText says what a setting was and has become. Secrets are left out.
-func changeText(t *posture.Transition) string {
-	before, after := strconv.Quote(t.Previous), strconv.Quote(t.Value)
-	switch {
-	case t.Secret:
-		before, after = "a secret", "another"
-	case t.Added:
-		before = "not set"
-	}
-	if t.Removed {
-		after = "not set"
-	}
-	return start(t.Key+": "+before+" → "+after+", by "+string(t.By)+", "+t.Span().String(), excerptBytes)
 }
