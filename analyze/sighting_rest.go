@@ -87,7 +87,7 @@ func (f *restFiles) dir(dir string, depth int) {
 }
 
 func (f *restFiles) gap(name string, err error) {
-	if !openclaw.IsAbsent(err) {
+	if err != nil && !openclaw.IsAbsent(err) {
 		f.r.Coverage.gap(openclaw.Gap{Path: name, What: "searching it for secrets: " + openclaw.Cause(err)})
 	}
 }

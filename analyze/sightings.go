@@ -47,6 +47,36 @@ type Use struct {
 	Events   []string  `json:"events"` // the first few, as [Event.ID] names them; files of what is at rest
 }
 
+// Join adds what was seen of another value that is replaced together with this one.
+func (s *Sighting) Join(o *Sighting) {
+	s.Read, s.Run, s.Written, s.Sent, s.Masked = s.Read || o.Read, s.Run || o.Run, s.Written || o.Written, s.Sent || o.Sent, s.Masked || o.Masked
+	s.Count += o.Count
+	s.First, s.Last, s.Sessions = joinTimes(s.First, o.First, s.Last, o.Last, s.Sessions, o.Sessions)
+	for _, u := range o.Uses {
+		i := slices.IndexFunc(s.Uses, func(have Use) bool { return have.Way == u.Way })
+		if i < 0 {
+			s.Uses = append(s.Uses, u)
+			continue
+		}
+		have := &s.Uses[i]
+		have.Count, have.Masked = have.Count+u.Count, have.Masked+u.Masked
+		have.First, have.Last, have.Sessions = joinTimes(have.First, u.First, have.Last, u.Last, have.Sessions, u.Sessions)
+		events := slices.Compact(slices.Sorted(slices.Values(slices.Concat(have.Events, u.Events))))
+		have.Events = events[:min(len(events), maxMentions)]
+	}
+	slices.SortFunc(s.Uses, func(a, b Use) int { return cmp.Compare(slices.Index(Ways, a.Way), slices.Index(Ways, b.Way)) })
+}
+
+func joinTimes(first, otherFirst, last, otherLast time.Time, sessions, otherSessions []string) (time.Time, time.Time, []string) {
+	if first.IsZero() || !otherFirst.IsZero() && otherFirst.Before(first) {
+		first = otherFirst
+	}
+	if otherLast.After(last) {
+		last = otherLast
+	}
+	return first, last, slices.Compact(slices.Sorted(slices.Values(slices.Concat(sessions, otherSessions))))
+}
+
 // maxMentions is how many events a Use names.
 const maxMentions = 5
 

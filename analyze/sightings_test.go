@@ -232,3 +232,63 @@ func FuzzSighting(f *testing.F) {
 		}
 	})
 }
+
+// TestSightingsOfUnknownAndRest has keys that no store holds, in a record, in the gateway's log and in the agent's memory.
+func TestSightingsOfUnknownAndRest(t *testing.T) {
+	const key = "ghp_FAKE11112222333344445555666677778888"
+	record := `{"type":"message","id":"a1","timestamp":"2026-11-20T10:00:00.000Z","message":{"role":"assistant","content":[{"type":"toolCall","name":"exec","arguments":{"command":"GH_TOKEN=` + key + ` gh auth status"}}]}}`
+	later := `{"type":"message","id":"a2","timestamp":"2026-11-21T10:00:00.000Z","message":{"role":"toolResult","content":[{"type":"text","text":"TOKEN=` + key + `\nfake-watched-secret-0001"}]}}`
+	fsys := watchedHost(record, later)
+	fsys["home/claw/.openclaw/workspace/memory/2026-11-20.md"] = &fstest.MapFile{Data: []byte("the key is " + key), ModTime: time.Date(2026, 11, 20, 11, 0, 0, 0, time.UTC)}
+	fsys["home/claw/.openclaw/workspace/.env"] = &fstest.MapFile{Data: []byte("X=" + key)}
+	fsys["tmp/openclaw/openclaw-2026-11-20.log"] = &fstest.MapFile{Data: []byte(`{"0":"ran ` + key + `","time":"2026-11-20T10:00:01.000Z","_meta":{"logLevelName":"INFO"}}` + "\n")}
+	installs, _ := openclaw.Find(fsys, openclaw.FindOptions{})
+	look := func(o SightingOptions) string {
+		set := secret.NewSet(sightingPrinter)
+		set.Add(watched, "")
+		seen, cover, err := Sightings(context.Background(), fsys, installs, set, o)
+		if err != nil || len(cover.Gaps) > 0 {
+			t.Fatal(err, cover.Gaps)
+		}
+		s := seen[sightingPrinter.Fingerprint(key)]
+		if s.Count > 0 && (s.Unknown == nil || s.Unknown.Mark != "ghp_") {
+			t.Errorf("%+v", s.Unknown)
+		}
+		var lines []string
+		for _, u := range s.Uses {
+			lines = append(lines, fmt.Sprint(u.Way, " ", u.Count, " ", strings.Join(u.Events, " ")))
+		}
+		return strings.Join(lines, "; ")
+	}
+	for _, row := range []struct {
+		o    SightingOptions
+		want string
+	}{
+		{SightingOptions{}, ""},
+		{SightingOptions{Unknown: true}, "run 1 5f1dcac7.1; seen 1 5f1dcac7.2"},
+		{SightingOptions{Unknown: true, Rest: true}, "run 1 5f1dcac7.1; seen 1 5f1dcac7.2; at rest 2 /tmp/openclaw/openclaw-2026-11-20.log:1 /home/claw/.openclaw/workspace/memory/2026-11-20.md"},
+		{SightingOptions{Unknown: true, Since: time.Date(2026, 11, 21, 0, 0, 0, 0, time.UTC)}, "seen 1 5f1dcac7.2"},
+		{SightingOptions{Unknown: true, Until: time.Date(2026, 11, 21, 0, 0, 0, 0, time.UTC)}, "run 1 5f1dcac7.1"},
+	} {
+		if got := look(row.o); got != row.want {
+			t.Errorf("%+v: %q, want %q", row.o, got, row.want)
+		}
+	}
+}
+
+// TestSightingJoin joins what was seen of the two tokens of a login.
+func TestSightingJoin(t *testing.T) {
+	at := func(h int) time.Time { return time.Date(2026, 11, 20, h, 0, 0, 0, time.UTC) }
+	a := Sighting{Read: true, Count: 1, First: at(2), Last: at(2), Sessions: []string{"s"}, Uses: []Use{{Way: WaySeen, Count: 1, First: at(2), Last: at(2), Sessions: []string{"s"}, Events: []string{"s.2"}}}}
+	b := Sighting{Read: true, Sent: true, Count: 2, First: at(1), Last: at(3), Sessions: []string{"r"}, Uses: []Use{
+		{Way: WaySent, Count: 1, First: at(1), Last: at(1), Sessions: []string{"r"}, Events: []string{"r.1"}},
+		{Way: WaySeen, Count: 1, Masked: 1, First: at(3), Last: at(3), Sessions: []string{"r"}, Events: []string{"r.3"}},
+	}}
+	want := Sighting{Read: true, Sent: true, Count: 3, First: at(1), Last: at(3), Sessions: []string{"r", "s"}, Uses: []Use{
+		{Way: WaySent, Count: 1, First: at(1), Last: at(1), Sessions: []string{"r"}, Events: []string{"r.1"}},
+		{Way: WaySeen, Count: 2, Masked: 1, First: at(2), Last: at(3), Sessions: []string{"r", "s"}, Events: []string{"r.3", "s.2"}},
+	}}
+	if a.Join(&b); !cmp.Equal(a, want) {
+		t.Error(cmp.Diff(want, a))
+	}
+}

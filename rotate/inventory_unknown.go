@@ -2,6 +2,8 @@ package rotate
 
 import (
 	"cmp"
+	"maps"
+	"slices"
 
 	"github.com/clawbook/openclaw-ir/internal/openclaw"
 	"github.com/clawbook/openclaw-ir/internal/secret"
@@ -9,19 +11,29 @@ import (
 
 // Unlisted makes an item of each secret that transcripts show and that no installation holds. Only those whose format tells for
 // sure are on the list: others can be examples. The key is the fingerprint.
-func Unlisted(found map[string]secret.Unknown) (items []Item) {
-	for _, u := range found {
+func Unlisted(found map[string]secret.Unknown) []Item {
+	sure := map[string]secret.Unknown{}
+	for p, u := range found {
 		if u.Sure {
-			items = append(items, UnlistedItem(u))
+			sure[p] = u
 		}
+	}
+	return NamedItems(sure)
+}
+
+// NamedItems makes an item of each secret that only transcripts show.
+func NamedItems(found map[string]secret.Unknown) []Item {
+	items := make([]Item, 0, len(found))
+	for _, p := range slices.Sorted(maps.Keys(found)) {
+		items = append(items, unlisted(found[p]))
 	}
 	nameAll(items)
 	Order(items)
 	return items
 }
 
-// UnlistedItem says what a secret is that no installation holds, and how it is replaced.
-func UnlistedItem(u secret.Unknown) Item {
+// unlisted says what a secret is that no installation holds, and how it is replaced.
+func unlisted(u secret.Unknown) Item {
 	m := meaning{issuer: u.Issuer}
 	switch {
 	case u.What == "private key":
@@ -31,8 +43,11 @@ func UnlistedItem(u secret.Unknown) Item {
 	default:
 		fromIssuer(&openclaw.HeldSecret{Value: u.Mark}, &m)
 	}
+	if m.provider == "" { // many issuers' keys begin with "sk-"
+		m.kind = KindKey
+	}
 	return Item{
-		Kind: cmp.Or(m.kind, KindOther), Provider: cmp.Or(m.provider, u.What), Fingerprint: u.Fingerprint, How: m.how, Page: pageOf(m.issuer), Who: WhoYou, Status: StatusOpen,
+		Kind: cmp.Or(m.kind, KindOther), Provider: m.provider, Fingerprint: u.Fingerprint, How: m.how, Page: pageOf(m.issuer), Who: WhoYou, Status: StatusOpen,
 		Note: "only transcripts show it; the installation does not hold it",
 	}
 }
