@@ -270,6 +270,44 @@ func TestHostile(t *testing.T) {
 	}
 }
 
+// TestManyAgents holds that thousands of agents with thousands of patterns are judged in bounded work.
+func TestManyAgents(t *testing.T) {
+	pattern := `"` + strings.Repeat("a*", 40) + `",`
+	agent := `{id: "%d", tools: {deny: [` + strings.Repeat(pattern, 80) + `]}},`
+	var b strings.Builder
+	for i := range 600 {
+		fmt.Fprintf(&b, agent, i)
+	}
+	report := reportOf(t, `{agents: {list: [`+b.String()+`]}}`, nil)
+	if !slices.ContainsFunc(report.Gaps, func(g openclaw.Gap) bool { return strings.Contains(g.What, "600 agents") }) {
+		t.Errorf("no gap tells that agents were left out: %v", report.Gaps)
+	}
+}
+
+func TestGlob(t *testing.T) {
+	for _, c := range []struct {
+		pattern, name string
+		want          bool
+	}{
+		{"exec", "exec", true},
+		{"exec", "execs", false},
+		{"*", "", true},
+		{"*", "x", true},
+		{"web_*", "web_fetch", true},
+		{"*_fetch", "web_fetch", true},
+		{"w*b*h", "web_fetch", true},
+		{"w*z*h", "web_fetch", false},
+		{"a*a", "a", false},
+		{"**", "x", true},
+		{"x*", "web", false},
+		{"*b*", "web", true},
+	} {
+		if got := globMatches(c.pattern, c.name); got != c.want {
+			t.Errorf("globMatches(%q, %q) = %v", c.pattern, c.name, got)
+		}
+	}
+}
+
 // TestIncludesInACircle holds that includes that include each other end.
 func TestIncludesInACircle(t *testing.T) {
 	report := reportOf(t, `{$include: "./a.json5"}`, fstest.MapFS{

@@ -22,7 +22,7 @@ var configChecks = []check{
 	},
 	{
 		id: "config.agent_roster.invalid_default_count", since: "2026.8.0", level: severity.Medium, title: "No single agent is the default one", why: "Messages without an owner may reach an agent you did not mean.",
-		fix: "Run openclaw doctor --fix once the incident is over: it rewrites the config.", run: (*state).roster,
+		fix: "Run openclaw doctor --fix once the incident is over: it rewrites the config.", run: (*state).noDefaultAgent,
 	},
 	{
 		id: "security.audit.suppressions.active", level: severity.Info, title: "Findings of OpenClaw's audit are hidden by the config",
@@ -93,8 +93,8 @@ func (s *state) hookTokenInConfig(o *outcome) {
 	}
 }
 
-// roster is collectAgentRosterFindings of 2026.9.6.
-func (s *state) roster(o *outcome) {
+// noDefaultAgent is collectAgentRosterFindings of 2026.9.6.
+func (s *state) noDefaultAgent(o *outcome) {
 	agents, marked := s.agents(), 0
 	for _, c := range agents {
 		if isTrue(c.conf, "default") {

@@ -119,8 +119,12 @@ func TestExposures(t *testing.T) {
 	r.write("10:00:00", sum(bind("lan")), sum(bind("loopback")), "config", "set", "gateway.bind", "loopback")
 	past, _ := r.past(t)
 	sightings := []Sighting{
-		{"2026.1.5", moment("07:00:00"), "a"}, {"2026.1.9", moment("09:30:00"), "b"}, {"2026.1.9", moment("09:40:00"), "b"},
-		{"nonsense", moment("09:45:00"), "c"}, {"2026.3.1", moment("11:00:00"), "d"}, {"2026.1.9", moment("12:00:00"), "e"},
+		{"2026.1.5", moment("07:00:00"), "a"},
+		{"2026.1.9", moment("09:30:00"), "b"},
+		{"2026.1.9", moment("09:40:00"), "b"},
+		{"nonsense", moment("09:45:00"), "c"},
+		{"2026.3.1", moment("11:00:00"), "d"},
+		{"2026.1.9", moment("12:00:00"), "e"},
 	}
 	var got []string
 	for _, e := range Exposures(table, sightings, past) {

@@ -168,11 +168,11 @@ func (s *state) manyPeople() (signs []string) {
 	return signs
 }
 
-// declaredGroups is the section's policy for groups. Releases before 2026.8 fill in "allowlist" where a channel of their
-// own says nothing.
+// declaredGroups is the section's policy for groups. OpenClaw fills in "allowlist" where a channel of its own says
+// nothing.
 func (s *state) declaredGroups(c channelSection) string {
 	policy, set := c.setting("groupPolicy").(string)
-	if !set && s.before("2026.8.0") && slices.Contains([]string{"whatsapp", "telegram", "signal", "discord", "slack", "imessage"}, c.channel) {
+	if !set && slices.Contains([]string{"whatsapp", "telegram", "signal", "discord", "slack", "imessage"}, c.channel) {
 		return "allowlist"
 	}
 	return policy

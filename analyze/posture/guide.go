@@ -60,7 +60,7 @@ func (s *state) guideSandbox(o *outcome) {
 
 // sandboxed are the scopes whose sandbox is on for some sessions.
 func (s *state) sandboxed() []scope {
-	return slices.DeleteFunc(s.working(), func(c scope) bool { return c.sandboxMode() == "off" })
+	return slices.DeleteFunc(slices.Clone(s.working()), func(c scope) bool { return c.sandboxMode() == "off" })
 }
 
 func (s *state) guideScope(o *outcome) {

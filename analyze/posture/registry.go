@@ -113,6 +113,7 @@ type state struct {
 	root      any    // the config's tree
 	noConfig  string // why the config cannot be judged; "" if it can
 	variables map[string]string
+	roster    []scope
 	tree      *tree
 	approved  []approval
 	allow     []stores.AllowEntry

@@ -15,8 +15,23 @@ type scope struct {
 	root any    // the config
 }
 
+// maxAgents bounds how many agents of the config are judged.
+const maxAgents = 500
+
 // agents returns the agents of the config: agents.entries of 2026.8 on, else agents.list.
-func (s *state) agents() (all []scope) {
+func (s *state) agents() []scope {
+	if s.roster == nil {
+		all := s.readAgents()
+		if len(all) > maxAgents {
+			s.gap(s.in.ConfigPath, fmt.Sprintf("lists %d agents; only %d were judged", len(all), maxAgents))
+			all = all[:maxAgents]
+		}
+		s.roster = append([]scope{}, all...)
+	}
+	return s.roster
+}
+
+func (s *state) readAgents() (all []scope) {
 	if entries, ok := at(s.root, "agents", "entries").(map[string]any); ok {
 		for _, id := range keys(entries) {
 			if _, isObject := entries[id].(map[string]any); isObject {

@@ -1,14 +1,20 @@
 package posture
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 )
 
 // A toolPolicy lets tools through: nothing that is denied, and of the rest what is allowed, everything if nothing is
-// named (createToolPolicyMatcher of 2026.9.6).
+// named (createToolPolicyMatcher of 2026.9.6). Its names are expanded.
 type toolPolicy struct{ allow, deny []string }
+
+// maxPatterns bounds the names of one list that are matched.
+const maxPatterns = 500
+
+func newPolicy(allow, deny []string) toolPolicy {
+	return toolPolicy{expand(allow[:min(len(allow), maxPatterns)]), expand(deny[:min(len(deny), maxPatterns)])}
+}
 
 // Tool groups and profiles as the catalogue of 2026.9.6 has them. Older releases know fewer tools by the same names,
 // so that this decides their configs too.
@@ -97,27 +103,30 @@ func matchesAny(name string, patterns []string) bool {
 	return slices.ContainsFunc(patterns, func(p string) bool { return globMatches(p, name) })
 }
 
-// globMatches matches the one wildcard that tool lists know. RE2 keeps a pattern of many stars linear.
+// globMatches matches the one wildcard that tool lists know, in one pass over the name.
 func globMatches(pattern, name string) bool {
-	if !strings.Contains(pattern, "*") {
+	head, rest, hasStar := strings.Cut(pattern, "*")
+	if !hasStar {
 		return pattern == name
 	}
-	if pattern == "*" {
-		return true
+	name, ok := strings.CutPrefix(name, head)
+	for ok && hasStar {
+		if head, rest, hasStar = strings.Cut(rest, "*"); !hasStar {
+			return strings.HasSuffix(name, head)
+		}
+		_, name, ok = strings.Cut(name, head)
 	}
-	re, err := regexp.Compile("^" + strings.ReplaceAll(regexp.QuoteMeta(short(pattern)), `\*`, ".*") + "$")
-	return err == nil && re.MatchString(name)
+	return ok
 }
 
 func (p toolPolicy) allows(tool string) bool {
-	deny, allow := expand(p.deny), expand(p.allow)
 	switch {
-	case matchesAny(tool, deny):
+	case matchesAny(tool, p.deny):
 		return false
-	case len(allow) == 0 || matchesAny(tool, allow):
+	case len(p.allow) == 0 || matchesAny(tool, p.allow):
 		return true
 	}
-	return tool == "apply_patch" && matchesAny("write", allow)
+	return tool == "apply_patch" && matchesAny("write", p.allow)
 }
 
 // allowed reports whether every policy lets the tool through.
@@ -138,20 +147,18 @@ func which(tools []string, policies []toolPolicy) (through []string) {
 // listPolicy reads allow, alsoAllow and deny of a tools section. alsoAllow on its own allows everything besides.
 func listPolicy(tools any) (p toolPolicy, set bool) {
 	_, hasAllow := at(tools, "allow").([]any)
-	also := texts(tools, "alsoAllow")
-	p = toolPolicy{texts(tools, "allow"), texts(tools, "deny")}
-	if len(also) > 0 && len(p.allow) == 0 {
-		p.allow = []string{"*"}
+	also, allow := texts(tools, "alsoAllow"), texts(tools, "allow")
+	if len(also) > 0 && len(allow) == 0 {
+		allow = []string{"*"}
 	}
-	p.allow = append(p.allow, also...)
 	_, hasDeny := at(tools, "deny").([]any)
-	return p, hasAllow || len(also) > 0 || hasDeny
+	return newPolicy(append(allow, also...), texts(tools, "deny")), hasAllow || len(also) > 0 || hasDeny
 }
 
 // profilePolicy is what tools.profile allows, with alsoAllow.
 func profilePolicy(profile string, also []string) (toolPolicy, bool) {
 	allow, known := toolProfiles[profile]
-	return toolPolicy{allow: append(slices.Clone(allow), also...)}, known
+	return newPolicy(append(slices.Clone(allow), also...), nil), known
 }
 
 // sandboxPolicy is what a sandboxed session may use (resolveSandboxToolPolicyForAgent of 2026.9.6).
@@ -177,5 +184,5 @@ func sandboxPolicy(global, agent any) toolPolicy {
 	case len(allow) > 0:
 		allow = append(slices.Clone(allow), also...)
 	}
-	return toolPolicy{allow, deny}
+	return newPolicy(allow, deny)
 }
