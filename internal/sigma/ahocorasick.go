@@ -1,10 +1,7 @@
 package sigma
 
 import (
-	"regexp/syntax"
 	"slices"
-	"strings"
-	"unicode/utf8"
 )
 
 // An automaton finds all of many literals in one pass, whatever the case of their ASCII letters (Aho and Corasick,
@@ -25,7 +22,7 @@ func newAutomaton(words []string) *automaton {
 	next := make([]int32, a.columns) // 0 is "none" until the failure links fill it
 	a.ends = [][]int32{nil}
 	for id, word := range words {
-		word = strings.Trim(word, wordBreak)
+		word = withoutBreaks(word)
 		state := 0
 		for i := range len(word) {
 			at := state*a.columns + int(a.classes[word[i]])
@@ -100,14 +97,6 @@ func (a *automaton) link(next []int32) {
 	}
 }
 
-// A sighting collects the literals of a text.
-type sighting struct {
-	text  string
-	seen  []uint64 // a bit for each literal
-	fresh []int32  // those whose bit was not set before
-	loose bool     // wordBreak is taken for granted
-}
-
 // scan finds the literals of a text. Rows being even in length, the lowest bit of where one starts is free to say that
 // literals end there.
 //
@@ -118,10 +107,10 @@ func (a *automaton) scan(s *sighting) {
 		a.scanShort(s)
 		return
 	}
-	length := len(s.text)/4 + maxLiteral
-	step := (len(s.text) - length) / 3
-	from := [4]int{0, step, 2 * step, len(s.text) - length}
-	var state [4]uint32
+	length := len(s.text)/streams + maxLiteral
+	step := (len(s.text) - length) / (streams - 1)
+	from := [streams]int{0, step, 2 * step, len(s.text) - length}
+	var state [streams]uint32
 	table, classes := a.table, &a.classes
 	t0, t1, t2, t3 := s.text[:length], s.text[from[1]:][:length], s.text[from[2]:][:length], s.text[from[3]:][:length]
 	for i := range length {
@@ -134,7 +123,7 @@ func (a *automaton) scan(s *sighting) {
 		}
 		for n, at := range state {
 			if at&1 != 0 {
-				s.note(a, at, from[n]+i+1)
+				s.note(a, n, at, from[n]+i+1)
 			}
 		}
 	}
@@ -145,36 +134,7 @@ func (a *automaton) scanShort(s *sighting) {
 	for i := range len(s.text) {
 		state = a.table[state&^1+uint32(a.classes[s.text[i]])]
 		if state&1 != 0 {
-			s.note(a, state, i+1)
+			s.note(a, 0, state, i+1)
 		}
 	}
 }
-
-// note sets the bits of the literals that end in a state.
-func (s *sighting) note(a *automaton, state uint32, end int) {
-	for _, word := range a.ends[a.table[state&^1]] {
-		bit := uint64(1) << (word % 64)
-		if s.seen[word/64]&bit == 0 && (s.loose || s.stands(a.words[word], end)) {
-			s.seen[word/64] |= bit
-			s.fresh = append(s.fresh, word)
-		}
-	}
-}
-
-// stands reports whether \b holds where a literal wants it to. At the ends of the text, which may be those of a part,
-// it is taken to hold.
-func (s *sighting) stands(word string, end int) bool {
-	if word[len(word)-1] == wordBreak[0] {
-		word = word[:len(word)-1]
-		if end < len(s.text) && isWordByte(s.text[end-1]) == isWordByte(s.text[end]) {
-			return false
-		}
-	}
-	if word[0] == wordBreak[0] {
-		start := end - len(word) + 1
-		return start == 0 || isWordByte(s.text[start-1]) != isWordByte(s.text[start])
-	}
-	return true
-}
-
-func isWordByte(c byte) bool { return c < utf8.RuneSelf && syntax.IsWordChar(rune(c)) }

@@ -91,7 +91,7 @@ func hostile() map[string]string {
 		}
 		return b.String()
 	}
-	for _, size := range []int{64 << 10, 2 << 20, 8 << 20} {
+	for _, size := range []int{64 << 10, 3 << 20} {
 		texts[fmt.Sprint("downloads ", size)] = random(size, "curl ", "chmod 755 ", "; ", "wget ", "&& ", "|", " sh")
 		texts[fmt.Sprint("interpreters ", size)] = random(size, "python -c ", "socket ", "perl -e ", "dup2 ", "urlopen ", "exec( ", "eval(")
 		texts[fmt.Sprint("instructions ", size)] = random(size, "agent ", "must ", "run ", "display:none", ">", "ignore ", "<!--", "https://x ", "fetch ", "setup ", "base64 ", ".zip")
@@ -156,5 +156,26 @@ func BenchmarkHostile(b *testing.B) {
 				m.Match(rec)
 			}
 		})
+	}
+}
+
+// TestSpentBudgetIsCounted has an automaton come to a new state with every byte. It must be given up, be counted, and
+// keep neither other rules from matching nor the next record from being looked through.
+func TestSpentBudgetIsCounted(t *testing.T) {
+	set := load(t, rule("F|re: 'x[^y]{300}z'")+"---\n"+strings.Replace(rule("F|contains: needle"), "id: t", "id: other", 1))
+	var b strings.Builder
+	for i := uint32(1); b.Len() < 200_000; i = i*1664525 + 1013904223 {
+		b.WriteString("x" + strings.Repeat("a", int(i>>24)%7))
+	}
+	m := set.NewMatcher()
+	for range 3 {
+		cut := m.Cut()
+		if got := results(m.Match(record("x", "F", b.String()+" needle", "F", b.String()))); !strings.HasPrefix(got, "other:F:") || m.Cut() != cut+2 {
+			t.Errorf("%s with %d cut, want the other rule and 2 values", got, m.Cut()-cut)
+		}
+		short := "x" + strings.Repeat("a", 300) + "z"
+		if got := results(m.Match(record("x", "F", short))); got != "t:F:0-302 " || m.Cut() != cut+2 {
+			t.Errorf("afterwards: %s", got)
+		}
 	}
 }

@@ -22,9 +22,10 @@ const (
 	longEnough  = 4      // bytes long are continued, not by more
 	maxClause   = 512    // texts of which one must be there
 	common      = 1.0 / 64
-	maxNeed     = 4  // lists that are looked for
-	maxUnions   = 8  // lists that alternatives are joined to
-	maxPrefixes = 16 // UTF-8 starts that a character class may be taken apart into
+	maxNeed     = 4   // lists that are looked for
+	maxUnion    = 128 // texts in one of the
+	maxUnions   = 8   // lists that alternatives are joined to
+	maxPrefixes = 16  // UTF-8 starts that a character class may be taken apart into
 )
 
 // foldLiteral writes ASCII letters small, with them the only two other runes that differ from one of them in case
@@ -76,7 +77,7 @@ func addClause(need [][]string, texts []string) [][]string {
 	var clause []string
 	for _, s := range texts {
 		s = shorten(foldLiteral(s))
-		if len(strings.Trim(s, wordBreak)) < minLiteral {
+		if len(withoutBreaks(s)) < minLiteral {
 			return need
 		}
 		clause = append(clause, s)
@@ -98,6 +99,11 @@ func shorten(s string) string {
 		after = wordBreak
 	}
 	return before + core[:min(len(core), maxLiteral)] + after
+}
+
+// withoutBreaks returns a literal's text.
+func withoutBreaks(s string) string {
+	return strings.TrimSuffix(strings.TrimPrefix(s, wordBreak), wordBreak)
 }
 
 // minimal leaves out texts that contain another.
@@ -188,8 +194,21 @@ func (l literals) once() literals {
 	return l
 }
 
-// required returns the literals of a regular expression.
-func required(re *syntax.Regexp) [][]string { return telling(analyse(re).clauses(), maxNeed) }
+// required returns the literals of a regular expression: lists of which one must be in a text each, and one of which
+// one must stand where a match begins.
+func required(re *syntax.Regexp) (need [][]string, begin []string) {
+	l := analyse(re)
+	for _, s := range l.once().prefix {
+		s = shorten(foldLiteral(s))
+		if len(withoutBreaks(s)) < minLiteral || len(begin) == maxExact {
+			begin = nil
+			break
+		}
+		begin = append(begin, s)
+	}
+	slices.Sort(begin)
+	return telling(l.clauses(), maxNeed), slices.Compact(begin)
+}
 
 func analyse(re *syntax.Regexp) literals {
 	switch re.Op {
@@ -310,7 +329,7 @@ func concat(parts []*syntax.Regexp) literals {
 
 // fits reports whether literals may be continued by others: if that does not make too many for what they add.
 func fits(run, next []string) bool {
-	return len(run)*len(next) <= maxExact && (len(next) <= fewExact || shortest(next) >= longEnough)
+	return len(run)*len(next) <= maxExact && len(run[0]) <= 8*maxLiteral && (len(next) <= fewExact || shortest(next) >= longEnough)
 }
 
 func product(left, right []string) []string {
@@ -360,6 +379,9 @@ func eitherOf(a, b [][]string) [][]string {
 	var unions [][]string
 	for _, x := range a {
 		for _, y := range b {
+			if len(x)+len(y) > maxUnion {
+				continue
+			}
 			unions = addClause(unions, append(slices.Clone(x), y...))
 		}
 	}

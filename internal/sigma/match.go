@@ -11,7 +11,7 @@ import (
 // What matching one record may cost. A unit is the work on one byte, about 2 ns; a record's units and its scan
 // together keep it under 50 ms. Values that this cuts are counted.
 const (
-	maxScan    = 2 << 20  // bytes of all values; of a value that is longer, its start and its end
+	maxScan    = 1 << 20  // bytes of all values; of a value that is longer, its start and its end
 	maxUnits   = 10 << 20 // for a record
 	maxPattern = 3 << 20  // of them for one pattern
 	maxEffort  = 20 << 20 // for a record that is made to cost more than is charged
@@ -37,6 +37,7 @@ type Matcher struct {
 	words    int      // of seen, for one part
 	seen     []uint64 // a bit for each part and literal
 	sighting sighting
+	places   []place
 	tried    []int // by rule: the number of the record on which it was last a candidate
 	try      []int
 	memo     []outcome // by selection of the current rule
@@ -50,11 +51,13 @@ type Matcher struct {
 
 // scanned is a value of the record, or one of the two parts of it that are looked at.
 type scanned struct {
-	part  part
-	value *value
-	base  int // where in the value the part starts
-	id    int // the field's number, noField if no rule asks for it
-	cut   bool
+	part   part
+	value  *value
+	places []place // of literals with which matches begin
+	odd    bool    // there may be more of them
+	base   int     // where in the value the part starts
+	id     int     // the field's number, noField if no rule asks for it
+	cut    bool
 }
 
 const noField = -2
@@ -128,6 +131,7 @@ func (m *Matcher) count() {
 func (m *Matcher) split() {
 	clear(m.parts)
 	m.parts = m.parts[:0]
+	m.places = m.places[:0]
 	for i := range m.record.values {
 		v := &m.record.values[i]
 		id, ok := m.set.fields[v.field]
@@ -159,11 +163,18 @@ func (m *Matcher) split() {
 // find notes the literals in a part, and the rules to be tried for them.
 func (m *Matcher) find(i int) {
 	p := &m.parts[i]
-	m.sighting = sighting{text: p.part.text, seen: m.seen[i*m.words:][:m.words], fresh: m.sighting.fresh[:0]}
-	m.set.automaton.scan(&m.sighting)
-	if m.sighting.seen[0]&(1<<len(oddRunes)-1) != 0 {
-		m.sighting.text, m.sighting.loose = foldLiteral(p.part.text), true
-		m.set.automaton.scan(&m.sighting)
+	s := &m.sighting
+	s.text, s.seen, s.placed, s.loose, s.fresh = p.part.text, m.seen[i*m.words:][:m.words], m.set.placed, false, s.fresh[:0]
+	for n := range s.places {
+		s.places[n] = s.places[n][:0]
+	}
+	m.set.automaton.scan(s)
+	from := len(m.places)
+	m.places = s.appendPlaces(m.places)
+	p.places = m.places[from:]
+	if s.seen[0]&(1<<len(oddRunes)-1) != 0 {
+		s.text, s.loose, p.odd = foldLiteral(p.part.text), true, true
+		m.set.automaton.scan(s)
 	}
 	for _, word := range m.sighting.fresh {
 		for _, t := range m.set.triggers[word] {
@@ -341,7 +352,7 @@ func (m *Matcher) place(c *compiled, p *pattern, i int) evidence {
 		}
 		e.start, e.end, ok = p.matcher.find(s.part)
 	} else {
-		e.end, ok = m.regex(c.first+p.index, p.regex, s)
+		e.end, ok = m.regex(c.first+p.index, c.begin[p.index], p.regex, s)
 	}
 	if !ok {
 		return evidence{}
@@ -350,15 +361,19 @@ func (m *Matcher) place(c *compiled, p *pattern, i int) evidence {
 }
 
 // regex tells where the first match of an expression ends in a part.
-func (m *Matcher) regex(index int, re *regex, s *scanned) (end int, ok bool) {
+func (m *Matcher) regex(index int, begin []int32, re *regex, s *scanned) (end int, ok bool) {
 	limit := min(m.budget.units, maxPattern)
 	b := budget{limit, m.budget.effort}
+	at := places{s.places, begin}
+	if s.odd {
+		at.words = nil
+	}
 	ok, whole := true, true
 	if re.relaxed != nil {
-		_, ok, whole = m.run(&m.lazies[2*index], re.relaxed, s.part, &b)
+		_, ok, whole = m.run(&m.lazies[2*index], re.relaxed, s.part, at, &b)
 	}
 	if ok {
-		end, ok, whole = m.run(&m.lazies[2*index+1], re.exact, s.part, &b)
+		end, ok, whole = m.run(&m.lazies[2*index+1], re.exact, s.part, at, &b)
 	}
 	m.budget = budget{m.budget.units - (limit - b.units), b.effort}
 	s.cut = s.cut || !whole
@@ -366,12 +381,12 @@ func (m *Matcher) regex(index int, re *regex, s *scanned) (end int, ok bool) {
 }
 
 // run runs a program's automaton, which it makes if there is none yet.
-func (m *Matcher) run(l **lazy, p *program, of part, b *budget) (end int, ok, whole bool) {
+func (m *Matcher) run(l **lazy, p *program, of part, at places, b *budget) (end int, ok, whole bool) {
 	if *l == nil {
 		*l = newLazy(p)
 	}
 	size := len((*l).table)
-	end, ok, whole = (*l).find(of, m.number, b)
+	end, ok, whole = (*l).find(of, at, m.number, b)
 	m.memory += len((*l).table) - size
 	return end, ok, whole
 }

@@ -13,7 +13,7 @@
 //
 //   - Comparison ignores case by Unicode's simple folding, as RE2's (?i) does.
 //   - A keyword is looked for anywhere in the value of any field.
-//   - Field: null holds where the record has no value for the field; Field: ” where it has an empty one.
+//   - A value of null holds where the record has no value for the field, an empty text where it has an empty one.
 //   - A field with several values fulfils a test when one of the values does; neq holds when none does.
 //   - Rules for Windows, and rules for a service's own log (auditd, sshd), are read but not applied: Rule.Inactive
 //     says so. Rules for linux and macos are applied alike, since a record does not tell on which it was written.

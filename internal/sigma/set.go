@@ -4,11 +4,16 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // The first literals of every automaton are the two runes outside of ASCII that are letters of ASCII in another case:
 // a text with one of them is looked through again, with the letters in their place.
 var oddRunes = []string{"ſ", "\u212a"}
+
+// maxWords is how many bytes the literals of a set may have. SigmaHQ's rules for Linux and macOS have 30 KB. Each byte
+// can take 1 KB of memory.
+const maxWords = 300_000
 
 // A Set is a collection of rules, compiled. It does not change and may be shared.
 type Set struct {
@@ -19,6 +24,7 @@ type Set struct {
 	keywords  bool             // some rule asks for every field
 	automaton *automaton
 	triggers  [][]trigger      // by literal: the rules to be tried when it is found
+	placed    []bool           // by literal: some expression's matches begin with it
 	always    map[string][]int // by category: the rules to be tried on every record
 	feeds     map[*Rule][]feed // which correlations a rule is part of
 	patterns  int              // of all rules
@@ -31,6 +37,7 @@ type compiled struct {
 	first  int         // number of the first of its patterns
 	fields []int       // by test
 	need   [][][]int32 // by pattern: literals of which one in each list must be there
+	begin  [][]int32   // by pattern: literals of which one stands where a match begins, sorted
 }
 
 // A trigger is a rule to be tried when a literal stands in a field, or in any field if that is anyField.
@@ -57,6 +64,9 @@ func NewSet(rules []*Rule) (*Set, error) {
 		if r.Inactive == "" && r.Correlation == nil {
 			s.compiled[i] = b.rule(i, r)
 		}
+	}
+	if size := len(strings.Join(b.words, "")); size > maxWords {
+		return nil, fmt.Errorf("%d rules with %d bytes of literals, more than %d", len(rules), size, maxWords)
 	}
 	s.automaton = newAutomaton(b.words)
 	return s, nil
@@ -100,8 +110,16 @@ func (b *setBuilder) literal(word string) int32 {
 		b.ids[word] = id
 		b.words = append(b.words, word)
 		b.set.triggers = append(b.set.triggers, nil)
+		b.set.placed = append(b.set.placed, false)
 	}
 	return id
+}
+
+func (b *setBuilder) literals(words []string) (ids []int32) {
+	for _, word := range words {
+		ids = append(ids, b.literal(word))
+	}
+	return ids
 }
 
 func (b *setBuilder) field(name string) int {
@@ -129,13 +147,18 @@ func (b *setBuilder) rule(i int, r *Rule) *compiled {
 	for _, p := range r.patterns {
 		var need [][]int32
 		for _, clause := range p.need {
-			var ids []int32
-			for _, word := range clause {
-				ids = append(ids, b.literal(word))
-			}
-			need = append(need, ids)
+			need = append(need, b.literals(clause))
 		}
 		c.need = append(c.need, need)
+		var begin []int32
+		if p.regex != nil {
+			begin = b.literals(p.regex.begin)
+		}
+		slices.Sort(begin)
+		for _, id := range begin {
+			b.set.placed[id] = true
+		}
+		c.begin = append(c.begin, begin)
 	}
 	b.trigger(i, c)
 	return c

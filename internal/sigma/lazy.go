@@ -2,121 +2,11 @@ package sigma
 
 import (
 	"encoding/binary"
-	"fmt"
-	"regexp"
 	"regexp/syntax"
 	"slices"
-	"unicode"
+	"strings"
 	"unicode/utf8"
 )
-
-// regex is a regular expression. Go's regexp package says where it matches; that it does not, which is the answer
-// nearly always, the automatons of its programs say about fifty times as fast.
-type regex struct {
-	*regexp.Regexp
-	exact   *program
-	relaxed *program // matches all that exact does and more; nil if that needs no fewer states
-}
-
-// newRegex compiles a regular expression, which must be of a bounded size.
-func newRegex(text string) (*regex, [][]string, error) {
-	compiled, err := regexp.Compile(text)
-	if err != nil {
-		return nil, nil, err
-	}
-	tree, err := syntax.Parse(text, syntax.Perl)
-	if err != nil {
-		return nil, nil, err
-	}
-	need := required(tree)
-	re := &regex{Regexp: compiled}
-	if re.exact, err = newProgram(tree); err != nil {
-		return nil, nil, err
-	}
-	if tree, err = syntax.Parse(text, syntax.Perl); err != nil { // newProgram may have changed it
-		return nil, nil, err
-	}
-	if relax(tree) {
-		re.relaxed, err = newProgram(tree)
-	}
-	return re, need, err
-}
-
-// relax lets what may be repeated up to a number of times be repeated without end: .{0,60} becomes .*. An automaton
-// that counts needs a state for each set of places where the counting may have begun.
-func relax(re *syntax.Regexp) bool {
-	const few = 4
-	relaxed := false
-	for _, sub := range re.Sub {
-		relaxed = relax(sub) || relaxed
-	}
-	if re.Op == syntax.OpRepeat && re.Max > re.Min+few {
-		re.Max = -1
-		relaxed = true
-	}
-	return relaxed
-}
-
-// program is a compiled expression with the classes of runes that none of its instructions tells apart.
-type program struct {
-	*syntax.Prog
-	ascii   [utf8.RuneSelf]int32
-	starts  []rune // where each class starts, ascending
-	columns uint   // bits to number the classes and, after the last, the end of the text
-}
-
-func newProgram(tree *syntax.Regexp) (*program, error) {
-	prog, err := syntax.Compile(tree.Simplify())
-	if err != nil {
-		return nil, err
-	}
-	if len(prog.Inst) > maxProgram {
-		return nil, fmt.Errorf("larger than %d instructions", maxProgram)
-	}
-	p := &program{Prog: prog}
-	starts := []rune{0, '\n', '\n' + 1, '0', '9' + 1, 'A', 'Z' + 1, '_', '_' + 1, 'a', 'z' + 1}
-	for _, inst := range prog.Inst {
-		if inst.Op == syntax.InstRune || inst.Op == syntax.InstRune1 {
-			starts = appendStarts(starts, inst)
-		}
-	}
-	slices.Sort(starts)
-	p.starts = slices.Compact(starts)
-	for r := range p.ascii {
-		p.ascii[r] = p.class(rune(r))
-	}
-	for 1<<p.columns < len(p.starts)+1 {
-		p.columns++
-	}
-	return p, nil
-}
-
-// appendStarts adds where the ranges of an instruction start and end.
-func appendStarts(starts []rune, inst syntax.Inst) []rune {
-	if len(inst.Rune) == 1 {
-		r := inst.Rune[0]
-		starts = append(starts, r, r+1)
-		if syntax.Flags(inst.Arg)&syntax.FoldCase != 0 {
-			for f := unicode.SimpleFold(r); f != r; f = unicode.SimpleFold(f) {
-				starts = append(starts, f, f+1)
-			}
-		}
-		return starts
-	}
-	for i := 0; i+1 < len(inst.Rune); i += 2 {
-		starts = append(starts, inst.Rune[i], inst.Rune[i+1]+1)
-	}
-	return starts
-}
-
-// class returns the number of a rune's class. Most programs have few classes outside of ASCII, where they end.
-func (p *program) class(r rune) int32 {
-	i := len(p.starts) - 1
-	for i > 0 && p.starts[i] > r {
-		i--
-	}
-	return int32(i)
-}
 
 // lazy is an automaton for a program, made as it is needed: a state is the set of instructions at which a match
 // that began anywhere before may be. It only tells whether there is a match, and where the first one ends.
@@ -131,6 +21,7 @@ type lazy struct {
 	step  uint32
 	next  []uint32
 	key   []byte
+	begin [4]int32 // the states before the first rune, by what is before it
 }
 
 const (
@@ -154,12 +45,20 @@ func newLazy(p *program) *lazy {
 
 // start returns the state before the first rune of a text, after another.
 func (l *lazy) start(before rune) int32 {
+	row := &l.begin[0]
 	if before >= 0 {
 		before = context(before)
+		row = &l.begin[1+strings.IndexRune("\n a", before)]
 	}
-	l.next = append(l.next[:0], uint32(l.Start))
-	return l.state(before)
+	if *row == unknown {
+		l.next = append(l.next[:0], uint32(l.Start))
+		*row = l.state(before)
+	}
+	return *row
 }
+
+// idle reports whether no match has begun.
+func (l *lazy) idle(row int32) bool { return len(l.sets[row>>l.columns].threads) == 1 }
 
 // state returns the row of the state for the threads in next, which it makes if it is new.
 func (l *lazy) state(before rune) int32 {
@@ -260,53 +159,59 @@ const (
 
 func (b *budget) spent() bool { return b.units < 0 || b.effort < 0 }
 
-// find tells whether the expression matches a part of a text, and where the first match ends. It takes what that
-// costs from b and gives up when nothing is left: then whole is false.
-func (l *lazy) find(of part, record int, b *budget) (end int, ok, whole bool) {
-	p, text, whole := l.program, of.text, len(of.text) <= b.units
-	if !whole {
-		text = text[:max(b.units, 0)]
-	}
-	b.units -= len(text)
-	row := l.start(of.before)
-	table := l.table
-	for i := 0; i < len(text); {
-		for stop := min(i+sampled, len(text)); i < stop; {
-			size := 1
-			var class int32
-			if c := text[i]; c < utf8.RuneSelf {
-				class = p.ascii[c]
-			} else {
-				var r rune
-				r, size = utf8.DecodeRuneInString(text[i:])
-				class = p.class(r)
-			}
-			next := table[row+class]
-			if next <= matched {
-				if next == unknown {
-					next = l.follow(row, class)
-					table = l.table
-					b.effort -= l.cost(next)
+// find tells whether the expression matches a part of a text, and where the first match ends. It looks only where a
+// match can begin, and on from there as long as one may have begun. It takes what that costs from b and gives up when
+// nothing is left: then whole is false.
+func (l *lazy) find(of part, begin places, record int, b *budget) (end int, ok, whole bool) {
+	p, text, before := l.program, of.text, of.before
+	for i := 0; ; {
+		if i = begin.next(i, b); i < 0 {
+			return 0, false, true
+		}
+		if i > 0 {
+			before, _ = utf8.DecodeLastRuneInString(text[:i])
+		}
+		row := l.start(before)
+		table := l.table
+		for idle := false; !idle && i < len(text); {
+			for stop := min(i+sampled, len(text)); i < stop; {
+				size := 1
+				var class int32
+				if c := text[i]; c < utf8.RuneSelf {
+					class = p.ascii[c]
+				} else {
+					var r rune
+					r, size = utf8.DecodeRuneInString(text[i:])
+					class = p.class(r)
 				}
-				if next == matched {
-					return i, true, true
+				next := table[row+class]
+				if next <= matched {
+					if next == unknown {
+						next = l.follow(row, class)
+						table = l.table
+						b.effort -= l.cost(next)
+					}
+					if next == matched {
+						return i, true, true
+					}
 				}
+				row = next
+				i += size
 			}
-			row = next
-			i += size
+			b.units -= sampled
+			if l.seen[row>>p.columns] != record {
+				l.seen[row>>p.columns] = record
+				b.units -= sampled * l.cost(row)
+			}
+			if b.spent() {
+				return 0, false, false
+			}
+			idle = len(begin.words) > 0 && l.idle(row)
 		}
-		if l.seen[row>>p.columns] != record {
-			l.seen[row>>p.columns] = record
-			b.units -= sampled * l.cost(row)
-		}
-		if b.spent() {
-			return 0, false, false
+		if i >= len(text) {
+			return len(text), !of.open && l.follow(row, int32(len(p.starts))) == matched, true
 		}
 	}
-	if !whole || of.open {
-		return 0, false, whole
-	}
-	return len(text), l.follow(row, int32(len(p.starts))) == matched, true
 }
 
 // cost returns what it costs to make a state.
