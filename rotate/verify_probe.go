@@ -120,6 +120,7 @@ func (p Probe) url(scheme string) string {
 // 2026.1.30 on, asks for the credential first, so that a request that names no tool ends in 400 where it is accepted
 // and does nothing at all.
 func (p Probe) HTTP(ctx context.Context, value string) Verdict {
+	p.Own = p.Own && value == "" // a secret leaves by loopback alone
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
 	client, done, err := p.client()
@@ -170,6 +171,7 @@ type frame struct {
 // paired, and with no scopes nothing may be asked. Both fields carry the value: a gateway takes the one of its mode,
 // and 2026.1 asks for a token where there is no device.
 func (p Probe) WebSocket(ctx context.Context, value string) Verdict {
+	p.Own = p.Own && value == "" // a secret leaves by loopback alone
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
 	client, done, err := p.client()

@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -223,6 +225,80 @@ func TestProbeStaysOnThisMachine(t *testing.T) {
 	silent := rotate.Probe{Addr: "127.0.0.1:1"}
 	if v := silent.WebSocket(t.Context(), "x"); v.Answer != rotate.NoAnswer || !strings.Contains(v.Why, "refused") {
 		t.Errorf("a closed port: %v", v)
+	}
+}
+
+// TestProbeOwn asks an address of this machine without a secret, and no other address with or without one.
+func TestProbeOwn(t *testing.T) {
+	for _, addr := range []string{"192.0.2.77:18789", "0.0.0.0:1", "8.8.8.8:53"} {
+		p := rotate.Probe{Addr: addr, Own: true}
+		if v := p.WebSocket(t.Context(), ""); !strings.Contains(v.Why, "this machine") {
+			t.Errorf("%q: %v", addr, v)
+		}
+		if healthy, _, why := p.Health(t.Context()); healthy || !strings.Contains(why, "this machine") {
+			t.Errorf("%q: %v", addr, why)
+		}
+	}
+	own := ownAddress(t)
+	listener, err := net.Listen("tcp", net.JoinHostPort(own, "0"))
+	if err != nil {
+		t.Skip(err)
+	}
+	s := httptest.NewUnstartedServer(&fakeGateway{token: "x"})
+	s.Listener.Close()
+	s.Listener = listener
+	s.Start()
+	t.Cleanup(s.Close)
+	p := rotate.Probe{Addr: listener.Addr().String(), Own: true}
+	if v := p.WebSocket(t.Context(), ""); v.Answer != rotate.Refused {
+		t.Errorf("without a secret: %v", v)
+	}
+	if v := p.WebSocket(t.Context(), "x"); v.Answer != rotate.NoAnswer || !strings.Contains(v.Why, "this machine") {
+		t.Errorf("a secret left by an address that is not loopback: %v", v)
+	}
+}
+
+func ownAddress(t *testing.T) string {
+	t.Helper()
+	list, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range list {
+		if p, err := netip.ParsePrefix(a.String()); err == nil && p.Addr().Is4() && !p.Addr().IsLoopback() {
+			return p.Addr().String()
+		}
+	}
+	t.Skip("this machine has loopback only")
+	return ""
+}
+
+// TestProbeHealth takes an answer for a gateway's only if it is one, and of its page no more than a release.
+func TestProbeHealth(t *testing.T) {
+	for _, test := range []struct {
+		health, page string
+		code         int
+		healthy      bool
+		release      string
+	}{
+		{`{"ok":true,"status":"live"}`, `<html data-openclaw-control-ui-build-id="2026.9.6-release-abc">`, 200, true, "2026.9.6"},
+		{`{"ok":true}`, `<html data-openclaw-control-ui-build-id="<script>">`, 200, true, ""},
+		{`{"ok":false}`, "", 200, false, ""},
+		{`<html>openclaw</html>`, "", 200, false, ""},
+		{`{"ok":true}`, "", 404, false, ""},
+	} {
+		g := &fakeGateway{http: func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/" {
+				_, _ = w.Write([]byte(test.page))
+				return
+			}
+			w.WriteHeader(test.code)
+			_, _ = w.Write([]byte(test.health))
+		}}
+		healthy, release, why := g.start(t).Health(t.Context())
+		if healthy != test.healthy || release != test.release || (why == "") != healthy {
+			t.Errorf("%q: %v %q %q", test.health, healthy, release, why)
+		}
 	}
 }
 
