@@ -1,8 +1,11 @@
 package shell
 
 import (
+	"errors"
 	"regexp"
 	"strings"
+
+	"mvdan.cc/sh/v3/syntax"
 )
 
 // powerShell is a sign that a command is of PowerShell, whose syntax looks like a shell's but is not.
@@ -12,23 +15,79 @@ func isPowerShell(text string) bool {
 	return strings.ContainsAny(text, "-:[iI") && powerShell.MatchString(text)
 }
 
-// repairs are endings that make a torn command whole.
-var repairs = []string{`"`, `'`, "`", ")", `")`, "\n}", "\nfi", "\ndone", "\nEOF\n", `'"`}
+// maxRepairs is how many endings are tried on a torn command.
+const maxRepairs = 4
 
-// repaired follows a command that cannot be parsed: with a missing end if that helps, else by cutting it at operators.
-// Nothing of it is blanked.
-func (s *script) repaired(text string) {
+// repaired follows a command that cannot be parsed: with the end that it lacks if that helps, else by cutting it at
+// operators. Nothing of it is blanked, except where the end lacks because the command is looked at only in part.
+func (s *script) repaired(text string, err error) {
 	s.cmd.Broken, s.unparsed = true, true
-	if !isPowerShell(text) && !tooDeep(text) && len(text) < maxHead/4 {
-		for _, end := range repairs {
-			if file, err := s.parser.dialects[0].Parse(strings.NewReader(text+end), ""); err == nil {
-				s.src.text = text + end
-				s.run(file)
-				return
-			}
+	if isPowerShell(text) {
+		s.crude(text, "")
+		return
+	}
+	whole := text
+	for range maxRepairs {
+		end := missing(err)
+		if end == "" {
+			break
+		}
+		var file *syntax.File
+		whole += end
+		if file, err = s.parser.parse(whole); err == nil {
+			s.cmd.Broken, s.unparsed = !s.cmd.Cut, !s.cmd.Cut
+			s.src.text = whole
+			s.run(file)
+			return
 		}
 	}
+	if file, err := s.parser.torn(text); err == nil {
+		s.run(file)
+		return
+	}
 	s.crude(text, "")
+}
+
+// torn parses a text that may lack more than its end.
+func (p *Parser) torn(text string) (*syntax.File, error) {
+	if tooDeep(text) {
+		return nil, errTooDeep
+	}
+	return p.lenient.Parse(strings.NewReader(text), "")
+}
+
+// lacks is what a parser's error says of a text that ends too early, and the ending that it lacks.
+var lacks = [][2]string{
+	{"closing quote `\"`", `"`},
+	{"closing quote `'`", "'"},
+	{"closing quote `$'`", "'"},
+	{"closing quote \"`\"", "`"},
+	{"with `)`", ")"},
+	{"with `))`", "))"},
+	{"with `}`", "\n}"},
+	{"with `]]`", " ]]"},
+	{"end with `fi`", "\nfi"},
+	{"end with `done`", "\ndone"},
+	{"end with `esac`", "\nesac"},
+	{"followed by a word", " :"},
+	{"followed by an expression", "1"},
+}
+
+// missing returns the ending that a parser's error says a text lacks, or "".
+func missing(err error) string {
+	var e syntax.ParseError
+	if !errors.As(err, &e) {
+		return ""
+	}
+	for _, l := range lacks {
+		if strings.Contains(e.Text, l[0]) {
+			return l[1]
+		}
+	}
+	if _, name, ok := strings.Cut(e.Text, "unclosed here-document `"); ok {
+		return "\n" + strings.TrimSuffix(name, "`") + "\n"
+	}
+	return ""
 }
 
 // crude takes a text that is no shell script apart at operators and notes each piece as a process.
@@ -49,27 +108,70 @@ func (s *script) crude(text, parent string) {
 	}
 }
 
-// tooDeep reports whether a text opens so many brackets or compound commands at once that reading it would cost too
-// much stack. It counts without regard for quotes: what it wrongly refuses is only read more crudely.
+// tooDeep reports whether a text opens so many brackets or compound commands at once that reading it would cost too much
+// stack or time. It counts without regard for quotes: what it wrongly refuses is only read more crudely.
 func tooDeep(text string) bool {
-	depth, signs := 0, 0
-	for i := range len(text) {
-		switch c := text[i]; c {
-		case '(', '{', '[':
-			depth++
-		case ')', '}', ']':
-			depth = max(0, depth-1)
-		case '!', '~', '+', '-', '?', '=', '*':
-			if signs++; signs > maxDeep && !strings.Contains(text[i-signs+1:i], " ") && i > 0 {
-				signs = 0
+	if len(text) < 1024 {
+		return false
+	}
+	if strings.Contains(text, "[[") && strings.Count(text, "&&")+strings.Count(text, "||")+strings.Count(text, "! ") > maxTests {
+		return true
+	}
+	return longArithmetic(text) || bracketDepth(text) > maxDeep || wordDepth(text) > maxDeep
+}
+
+// longArithmetic reports whether an arithmetic expression is longer than any that was written by hand.
+func longArithmetic(text string) bool {
+	for _, form := range [][2]string{{"((", "))"}, {"$[", "]"}, {"let ", "\n"}} {
+		for rest := text; ; {
+			_, after, ok := strings.Cut(rest, form[0])
+			if !ok {
+				break
 			}
-			continue
-		}
-		if depth > maxDeep {
-			return true
+			if n := strings.Index(after, form[1]); n > maxArithmetic || n < 0 && len(after) > maxArithmetic {
+				return true
+			}
+			rest = after
 		}
 	}
-	return strings.Count(text, "if ")+strings.Count(text, "while ")+strings.Count(text, "time ") > 10*maxDeep
+	return false
+}
+
+func bracketDepth(text string) int {
+	depth, most := 0, 0
+	for i := range len(text) {
+		switch text[i] {
+		case '(', '{', '[':
+			depth++
+			most = max(most, depth)
+		case ')', '}', ']':
+			depth = max(0, depth-1)
+		}
+	}
+	return most
+}
+
+// wordDepth counts the keywords that are open at once, and those that may stand in a row.
+func wordDepth(text string) int {
+	depth, row, most := 0, 0, 0
+	for w := range strings.FieldsFuncSeq(text, func(r rune) bool { return r == ' ' || r == '\t' || r == '\n' || r == ';' }) {
+		switch w {
+		case "if", "while", "until", "for", "select", "case":
+			depth++
+		case "fi", "done", "esac":
+			depth = max(0, depth-1)
+		case "time", "coproc", "function", "elif", "!":
+			row++
+		default:
+			if strings.HasSuffix(w, "()") {
+				row++
+			} else {
+				row = max(0, row-1)
+			}
+		}
+		most = max(most, depth, row)
+	}
+	return most
 }
 
 // plainWords returns the words of a command without anything that the shell would treat specially. Most are such.

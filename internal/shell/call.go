@@ -21,6 +21,7 @@ type invocation struct {
 	parent string
 	in     value // standard input
 	redirs value // as text
+	depth  int   // of programs that start each other
 }
 
 // operands returns the words after the program.
@@ -29,6 +30,7 @@ func (c invocation) operands() []arg { return c.args[1:] }
 // inner returns the invocation of a command that c starts.
 func (c invocation) inner(args []arg, parent string) invocation {
 	c.args, c.parent = args, parent
+	c.depth++
 	return c
 }
 
@@ -67,6 +69,11 @@ func (s *script) exec(c invocation) value {
 	if len(c.args) == 0 || !s.step() {
 		return value{}
 	}
+	if c.depth > maxWrappers {
+		s.cmd.Cut = true
+		s.useArgs(c)
+		return value{}
+	}
 	c.name = baseName(c.args[0].text)
 	s.record(c)
 	use(c.args[0].value)
@@ -83,11 +90,11 @@ func (s *script) exec(c invocation) value {
 // external notes what any other program does with its words.
 func (s *script) external(c invocation) {
 	for _, i := range dataWords(c) {
-		s.inert(&c.args[i])
+		s.inertBut(&c.args[i], keptOf(c))
 	}
 	s.useArgs(c)
 	s.reach(c)
-	if runsInput(c.name) {
+	if runsInput(c) {
 		s.code(c.in)
 	}
 	if path := c.args[0].text; strings.Contains(path, "/") {
@@ -102,18 +109,6 @@ func (s *script) useArgs(c invocation) {
 			use(a.value)
 		}
 	}
-}
-
-// inert marks a word as only data.
-func (s *script) inert(a *arg) {
-	d := s.datum(a.word)
-	if a.word == nil && len(a.segs) > 0 {
-		d = datumOf(a.segs)
-	}
-	if d != nil {
-		a.data = append(a.data[:len(a.data):len(a.data)], d)
-	}
-	a.inert = true
 }
 
 // invoke follows a function's body with the parameters of a call.
@@ -197,7 +192,9 @@ func (s *script) assign(a *syntax.Assign, used bool) {
 	if used || isTelling(a.Name.Value) {
 		use(x.values...)
 	}
-	s.spend(len(x.all().text))
+	for _, v := range x.values {
+		s.spend(len(v.text))
+	}
 	s.vars[a.Name.Value] = x
 }
 
@@ -208,8 +205,11 @@ func (s *script) assigned(w *syntax.Word) value {
 	if d := s.datum(w); d != nil {
 		v.data = append(v.data[:len(v.data):len(v.data)], d)
 	}
-	return v
+	return v.compact()
 }
+
+// maxElements is how many elements of an array are kept.
+const maxElements = 1024
 
 func (s *script) array(a *syntax.ArrayExpr) variable {
 	x := variable{array: true}
@@ -220,6 +220,10 @@ func (s *script) array(a *syntax.ArrayExpr) variable {
 		}
 		if e.Value == nil {
 			continue
+		}
+		if i >= maxElements {
+			s.cmd.Cut = true
+			break
 		}
 		for _, f := range s.fields(e.Value) {
 			s.word(f)
@@ -236,7 +240,7 @@ func (s *script) array(a *syntax.ArrayExpr) variable {
 // append is +=.
 func (v variable) append(more variable) variable {
 	if v.array || more.array {
-		return variable{append(v.values[:len(v.values):len(v.values)], more.values...), true}
+		return variable{append(v.values, more.values...), true}
 	}
 	var b builder
 	b.add(v.all())
@@ -244,7 +248,7 @@ func (v variable) append(more variable) variable {
 	if len(b.buf) > maxValue {
 		return variable{values: []value{{data: b.data}}}
 	}
-	return variable{values: []value{b.value()}}
+	return variable{values: []value{b.value().compact()}}
 }
 
 // isTelling reports whether a variable changes what later programs do without being named by them.

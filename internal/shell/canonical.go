@@ -5,11 +5,17 @@ import "strings"
 // stateDirs are the names that OpenClaw's state directory has had.
 var stateDirs = []string{"/.openclaw", "/.clawdbot", "/.moltbot"}
 
+// maxPaths is how many paths in one word are given their canonical form.
+const maxPaths = 8
+
+// maxRoot is how long the path may be in which the state directory lies, in bytes.
+const maxRoot = 128
+
 // canonical gives each spelling of a path to OpenClaw's state the one form ~/.openclaw.
 func canonical(v value) value {
-	for from := 0; ; {
+	for from, n := 0, 0; ; n++ {
 		start, dot, end := findState(v.text, from)
-		if start < 0 {
+		if start < 0 || n == maxPaths {
 			return v
 		}
 		if v.text[start:end] == "~/.openclaw" {
@@ -44,9 +50,9 @@ func findState(text string, from int) (start, dot, end int) {
 			if end = dot + len(name); !strings.HasPrefix(text[dot:], name) || end < len(text) && isWordByte(text[end]) {
 				continue
 			}
-			for start = dot; start > from && isPathByte(text[start-1]); start-- {
+			for start = dot; start > max(from, dot-maxRoot) && isPathByte(text[start-1]); start-- {
 			}
-			if c := text[start]; c == '~' && (start+1 == dot) || c == '/' && dot-start < 128 && start < dot || start == dot {
+			if c := text[start]; c == '~' && (start+1 == dot) || c == '/' && start < dot || start == dot {
 				return start, dot, end
 			}
 		}

@@ -8,7 +8,7 @@ import (
 )
 
 // maxValue is how long a variable's value may grow, in bytes.
-const maxValue = 256 << 10
+const maxValue = 64 << 10
 
 // A variable is what was assigned to a name, by index if to an array.
 type variable struct {
@@ -18,6 +18,9 @@ type variable struct {
 
 // all returns the variable's values as one, joined by blanks.
 func (v variable) all() value {
+	if len(v.values) == 1 {
+		return v.values[0]
+	}
 	var b builder
 	for i, x := range v.values {
 		if i > 0 {
@@ -93,11 +96,33 @@ func isFirst(cut *syntax.Slice) bool {
 	return ok && also && from == 0 && n == 1
 }
 
+// elements returns the values that "${name[@]}" and "$@" stand for, if it is one of these.
+func (s *script) elements(p *syntax.ParamExp) ([]value, bool) {
+	if p.Param == nil || p.Excl || p.Length || p.Slice != nil || p.Repl != nil || p.Exp != nil {
+		return nil, false
+	}
+	if p.Param.Value == "@" && p.Index == nil {
+		return s.params, !s.unknownParams
+	}
+	x, ok := s.vars[p.Param.Value]
+	if w, isWord := p.Index.(*syntax.Word); !ok || !x.array || !isWord || w.Lit() != "@" {
+		return nil, false
+	}
+	return x.values[:min(len(x.values), maxFields)], true
+}
+
 func (s *script) element(x variable, p *syntax.ParamExp) value {
+	i, literal := integer(p.Index)
+	if !x.array && literal && i != 0 {
+		return known("")
+	}
 	if !x.array || len(x.values) == 0 {
 		return x.all()
 	}
-	if i, ok := integer(p.Index); ok && i >= 0 && i < len(x.values) {
+	if literal && i >= len(x.values) {
+		return known("")
+	}
+	if literal && i >= 0 {
 		return x.values[i]
 	}
 	if p.Index != nil {
@@ -278,7 +303,7 @@ func (s *script) substitute(c *syntax.CmdSubst) value {
 func (s *script) process(p *syntax.ProcSubst) value {
 	body, out := s.captured(p.Stmts)
 	v := enclose(p.Op.String(), body, out)
-	s.files[v.text] = out
+	s.keep(v.text, out)
 	return v
 }
 

@@ -16,7 +16,7 @@ const maxFiles = 1024
 
 // read notes a path whose content is read.
 func (s *script) read(path string) {
-	if path != "" && path != "-" && !isDevice(path) && len(s.cmd.Reads) < maxFiles {
+	if path != "" && path != "-" && path != "{}" && !isDevice(path) && len(s.cmd.Reads) < maxFiles {
 		s.cmd.Reads = once(s.cmd.Reads, path)
 	}
 }
@@ -46,16 +46,23 @@ func (s *script) output(path string, appends bool, text value) {
 	if len(s.cmd.Outputs) < maxFiles {
 		s.cmd.Outputs = once(s.cmd.Outputs, path)
 	}
-	if old, ok := s.files[path]; ok && appends {
+	if appends {
 		var b builder
-		b.add(old)
+		b.add(s.content(path))
 		b.add(text)
 		text = s.bounded(b)
 	}
+	s.keep(path, text)
+}
+
+// keep remembers what the command wrote to a file, and content returns it.
+func (s *script) keep(path string, text value) {
 	if len(s.files) < maxFiles {
-		s.files[path] = text
+		s.files[strings.TrimPrefix(path, "./")] = text
 	}
 }
+
+func (s *script) content(path string) value { return s.files[strings.TrimPrefix(path, "./")] }
 
 // download notes that something unknown is fetched into a file.
 func (s *script) download(path string) { s.output(path, false, value{}) }
@@ -77,12 +84,12 @@ func (s *script) reach(c invocation) {
 	case "cat", "bat", "tac", "less", "more", "head", "tail", "base64", "base32", "xxd", "strings", "od", "hexdump", "sort", "uniq", "cut",
 		"wc", "nl", "rev", "md5sum", "sha1sum", "sha256sum", "shasum", "file", "diff", "cmp", "sqlite3", "zcat", "gunzip", "jq", "yq",
 		"grep", "egrep", "fgrep", "zgrep", "rg", "ag", "awk", "gawk", "vim", "vi", "nano", "view", "open", "age", "gpg", "split", "column":
-		s.readOperands(c, headFlags)
+		s.readOperands(c)
 	case "sed", "gsed":
 		s.sed(c)
 	case "perl", "ruby":
 		if hasLetter(c, "i") && hasLetter(c, "e") {
-			s.edit(args, flags{short: "eI"})
+			s.edit(c, flags{short: "eI"})
 		}
 	case "cp", "mv", "install", "ln", "ditto":
 		s.copy(c)
@@ -115,8 +122,29 @@ func (s *script) reach(c invocation) {
 	}
 }
 
-// headFlags are the options of the reading programs that take a word.
-var headFlags = flags{"ncedfmABCkw", []string{"lines", "bytes", "regexp", "include", "exclude", "max-count"}}
+// inputs returns the words of a reading program that name files.
+func inputs(c invocation) []arg {
+	f := flags{"ncedfmABCkw", []string{"lines", "bytes", "regexp", "include", "exclude", "max-count"}}
+	switch c.name {
+	case "openssl":
+		if file, ok := option(c.operands(), 0, "in"); ok {
+			return []arg{file}
+		}
+		if i := slices.IndexFunc(c.args, func(a arg) bool { return a.text == "-in" }); i > 0 && i+1 < len(c.args) {
+			return c.args[i+1 : i+2]
+		}
+		return nil
+	case "base64", "gbase64", "base32", "gpg", "age", "jq", "yq", "gunzip", "zcat", "gzip":
+		f = flags{short: "wbo"}
+	case "xxd":
+		f = flags{short: "clsgo"}
+	case "sed":
+		f = flags{"efl", []string{"expression", "file"}}
+	case "cat", "bat", "tac", "rev", "less", "more", "zip", "strings", "md5sum", "sha256sum", "shasum":
+		f = flags{}
+	}
+	return slices.DeleteFunc(named(c.operands(), f), func(a arg) bool { return a.inert })
+}
 
 // named returns the operands.
 func named(args []arg, f flags) []arg {
@@ -136,13 +164,9 @@ func named(args []arg, f flags) []arg {
 	return found
 }
 
-func (s *script) readOperands(c invocation, f flags) {
-	switch c.name {
-	case "base64", "base32", "gpg", "age", "jq", "yq", "gunzip", "zcat":
-		f = flags{short: "wbro"}
-	}
-	for _, a := range named(c.operands(), f) {
-		if a.inert || c.name == "grep" && a.text == "." {
+func (s *script) readOperands(c invocation) {
+	for _, a := range inputs(c) {
+		if c.name == "grep" && a.text == "." {
 			continue
 		}
 		s.read(a.text)
@@ -158,7 +182,7 @@ func (s *script) sed(c invocation) {
 	if slices.ContainsFunc(c.operands(), func(a arg) bool {
 		return strings.HasPrefix(a.text, "-i") || strings.HasPrefix(a.text, "--in-place") || len(a.text) < 5 && strings.HasPrefix(a.text, "-") && strings.HasSuffix(a.text, "i")
 	}) {
-		s.edit(c.operands(), f)
+		s.edit(c, f)
 		return
 	}
 	for _, a := range named(c.operands(), f) {
@@ -168,11 +192,18 @@ func (s *script) sed(c invocation) {
 	}
 }
 
-func (s *script) edit(args []arg, f flags) {
-	for _, a := range named(args, f) {
-		if !a.inert {
-			s.write(a.text, write{})
-		}
+// edit notes the files that a program changes in place. Its program is what is known of the text.
+func (s *script) edit(c invocation, f flags) {
+	args := c.operands()
+	program, named := value{}, named(args, f)
+	if e, ok := option(args, 'e', "expression"); ok {
+		program = e.value
+	} else if len(named) > 0 {
+		program, named = named[0].value, named[1:]
+	}
+	program.exact = false
+	for _, a := range named {
+		s.write(a.text, write{content: program})
 	}
 }
 
@@ -198,14 +229,12 @@ func (s *script) copy(c invocation) {
 		if into || strings.HasSuffix(path, "/") {
 			path = strings.TrimSuffix(path, "/") + "/" + baseName(f.text)
 		}
-		content := s.files[f.text]
+		content := s.content(f.text)
 		if f.text == "/dev/null" {
 			content = known("")
 		}
 		s.write(path, write{Write: Write{Known: content.exact, Truncate: f.text == "/dev/null"}, content: content})
-		if _, ok := s.files[f.text]; ok && len(s.files) < maxFiles {
-			s.files[path] = content
-		}
+		s.keep(path, content)
 	}
 }
 

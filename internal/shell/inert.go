@@ -1,6 +1,7 @@
 package shell
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -29,10 +30,71 @@ func dataWords(c invocation) []int {
 		return optionValues(c, 1, "s", "subject")
 	case "svn", "hg", "jj":
 		return optionValues(c, 1, "m", "message")
+	case "curl":
+		return sentWords(c)
 	case "[", "test":
 		return compared(c)
 	}
 	return nil
+}
+
+// hunted is what a search may look for that tells what it is about: secrets, and the products that would notice. These words
+// are kept of a pattern that is otherwise blanked; none of them is a command.
+var hunted = regexp.MustCompile(`(?i)api[_-]?key|secret|passw(?:or)?d|token|private key|akia|sk-ant|sk-proj|ghp_|xox[bp]|mnemonic|seed phrase|` +
+	`crowdstrike|falcon|sentinel(?:one|d)|defender|mdatp|wazuh|auditd|osquery|clamav|little.?snitch|lulu|carbonblack|eset`)
+
+// prose is all that stays of a text that is sent somewhere. Who sends a text about a command does not run it, but the
+// words may be a secret, or a request that the other side runs.
+var prose = regexp.MustCompile("[^|;&<>`$]+")
+
+// keptOf returns what stays of a program's data words.
+func keptOf(c invocation) *regexp.Regexp {
+	switch c.name {
+	case "grep", "egrep", "fgrep", "zgrep", "rg", "ag", "ack", "ugrep", "git", "awk", "gawk", "mawk", "sed":
+		return hunted
+	case "curl":
+		return prose
+	}
+	return nil
+}
+
+// inert marks a word as only data.
+func (s *script) inert(a *arg) { s.inertBut(a, nil) }
+
+// inertBut marks a word as only data except for what an expression matches.
+func (s *script) inertBut(a *arg, kept *regexp.Regexp) {
+	parts := a.segs
+	if a.word != nil {
+		parts = s.literals(a.word.Parts, nil)
+	}
+	if kept != nil {
+		parts = without(parts, kept)
+	}
+	if d := datumOf(parts); d != nil {
+		a.data = append(a.data[:len(a.data):len(a.data)], d)
+	}
+	a.inert = true
+}
+
+// without returns the parts of segs that an expression does not match.
+func without(segs []seg, kept *regexp.Regexp) []seg {
+	var rest []seg
+	for _, g := range segs {
+		from := g.from
+		for _, m := range kept.FindAllStringIndex(g.space.text[g.from:g.from+g.size], -1) {
+			rest = appendSeg(rest, g, from, g.from+m[0])
+			from = g.from + m[1]
+		}
+		rest = appendSeg(rest, g, from, g.from+g.size)
+	}
+	return rest
+}
+
+func appendSeg(segs []seg, g seg, from, to int) []seg {
+	if from < to {
+		segs = append(segs, seg{n: to - from, space: g.space, from: from, size: to - from})
+	}
+	return segs
 }
 
 // unless leaves out the words of which run says that they run something.
@@ -149,6 +211,17 @@ func openclawWords(c invocation) []int {
 		return optionValues(c, i+1, "m", "message", "text", "body", "caption")
 	}
 	return nil
+}
+
+// sentWords returns the data that curl sends to a server that is not this machine's.
+func sentWords(c invocation) []int {
+	for _, a := range c.args {
+		if strings.Contains(a.text, "://localhost") || strings.Contains(a.text, "://127.") || strings.Contains(a.text, "://[::1]") || a.text == "--unix-socket" {
+			return nil
+		}
+	}
+	all := optionValues(c, 1, "d", "data", "data-raw", "data-binary", "data-ascii", "data-urlencode", "json", "form-string")
+	return unless(func(text string) bool { return strings.HasPrefix(text, "@") }, all, c)
 }
 
 func operandIndexes(c invocation) []int {

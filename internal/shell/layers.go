@@ -95,8 +95,15 @@ func (f *follow) urls() {
 
 // finish writes down processes and writes, in which data is now known.
 func (f *follow) finish() {
+	bytes := 0
 	for _, p := range f.processes {
-		f.cmd.Processes = append(f.cmd.Processes, p.finished())
+		if bytes > maxLayered {
+			f.cmd.Cut = true
+			break
+		}
+		done := p.finished()
+		bytes += 2 * len(done.Text)
+		f.cmd.Processes = append(f.cmd.Processes, done)
 	}
 	for _, w := range f.writes {
 		w.Text = w.content.text

@@ -9,9 +9,13 @@ import (
 
 // Bounds of what is read of a command.
 const (
-	maxHead = 256 << 10 // bytes of a command that are parsed
-	maxTail = 64 << 10  // bytes of a longer one's end that the raw layer keeps
-	maxDeep = 200       // parentheses inside parentheses
+	maxHead       = 32 << 10  // bytes of a command that are parsed
+	maxDocument   = 192 << 10 // bytes of a here-document at its beginning that are parsed besides
+	maxTail       = 32 << 10  // bytes of a longer command whose end the raw layer keeps
+	maxDeep       = 100       // brackets or compound commands inside others
+	maxTests      = 500       // operators in the tests of a long command
+	maxArithmetic = 2048      // bytes of an arithmetic expression in a long command
+	maxWords      = 4096      // words of one simple command
 )
 
 // errTooDeep is why a text is not parsed that would cost the parser too much stack.
@@ -20,6 +24,7 @@ var errTooDeep = errors.New("nested too deep")
 // A Parser reads commands. It may be used again, by one goroutine at a time.
 type Parser struct {
 	dialects []*syntax.Parser
+	lenient  *syntax.Parser
 }
 
 // NewParser returns a parser.
@@ -28,33 +33,62 @@ func NewParser() *Parser {
 	for _, lang := range []syntax.LangVariant{syntax.LangBash, syntax.LangMirBSDKorn, syntax.LangPOSIX} {
 		p.dialects = append(p.dialects, syntax.NewParser(syntax.Variant(lang), syntax.KeepComments(true)))
 	}
+	p.lenient = syntax.NewParser(syntax.KeepComments(true), syntax.RecoverErrors(8))
 	return &p
 }
 
 // Parse says what a recorded command runs. It never fails: what cannot be read as a shell command is Broken.
 func (p *Parser) Parse(command string) *Command {
-	f := &follow{
-		parser: p, cmd: &Command{}, vars: map[string]variable{}, files: map[string]value{}, functions: map[string]*function{},
-	}
 	head, tail := cutLong(command)
+	f := newFollow(p, head)
 	f.cmd.Cut = head != command
-	root := &space{text: head}
-	f.all = append(f.all, root)
-	src := value{text: head, segs: []seg{{0, len(head), root, 0, len(head)}}, exact: true}
+	src := value{text: head, segs: []seg{{0, len(head), f.all[0], 0, len(head)}}, exact: true}
 	f.top(src)
 	f.assemble(src, tail)
 	return f.cmd
 }
 
+func newFollow(p *Parser, text string) *follow {
+	return &follow{
+		parser: p, cmd: &Command{}, all: []*space{{text: text}},
+		vars: map[string]variable{}, files: map[string]value{}, functions: map[string]*function{},
+	}
+}
+
 // cutLong returns the parts of a command that are looked at.
 func cutLong(command string) (head, tail string) {
-	if len(command) <= maxHead+maxTail {
-		if len(command) > maxHead {
-			return command[:maxHead], command[maxHead:]
-		}
+	most := maxHead
+	if len(command) > maxHead {
+		most += documentAtStart(command)
+	}
+	if len(command) <= most {
 		return command, ""
 	}
-	return command[:maxHead], command[len(command)-maxTail:]
+	return command[:most], command[max(most, len(command)-maxTail):]
+}
+
+// documentAtStart returns how long the here-document is that a command begins with. Only one whose text is not expanded
+// counts: it costs next to nothing to parse, and files that an agent writes in this way are often long.
+func documentAtStart(command string) int {
+	i := strings.IndexAny(command[:maxHead], "'\"#\\`$()<")
+	rest, ok := strings.CutPrefix(command[max(i, 0):], "<<")
+	if !ok {
+		return 0
+	}
+	rest = strings.TrimLeft(strings.TrimPrefix(rest, "-"), " ")
+	if rest == "" || rest[0] != '\'' && rest[0] != '"' {
+		return 0
+	}
+	name, _, ok := strings.Cut(rest[1:], rest[:1])
+	start := strings.IndexByte(command, '\n')
+	if !ok || start < 0 {
+		return 0
+	}
+	n := strings.Index(command[start:], "\n"+name+"\n")
+	if n < 0 {
+		n = len(command) - start
+	}
+	return min(n, maxDocument)
 }
 
 // top follows the command itself.
@@ -72,7 +106,7 @@ func (f *follow) top(src value) {
 		s.run(file)
 		return
 	}
-	s.repaired(text)
+	s.repaired(text, err)
 }
 
 // parse reads a script in the first dialect that it is written in.
@@ -80,15 +114,14 @@ func (p *Parser) parse(text string) (*syntax.File, error) {
 	if tooDeep(text) {
 		return nil, errTooDeep
 	}
-	var first error
-	for _, d := range p.dialects {
-		file, err := d.Parse(strings.NewReader(text), "")
-		if err == nil {
+	file, err := p.dialects[0].Parse(strings.NewReader(text), "")
+	if err == nil || len(text) > maxHead/4 {
+		return file, err
+	}
+	for _, d := range p.dialects[1:] {
+		if file, err := d.Parse(strings.NewReader(text), ""); err == nil {
 			return file, nil
 		}
-		if first == nil {
-			first = err
-		}
 	}
-	return nil, first
+	return nil, err
 }

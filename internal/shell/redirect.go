@@ -99,7 +99,7 @@ func (s *script) inputFrom(r *redirections, word arg, op syntax.RedirOperator) {
 		r.outs = append(r.outs, target{word.text, true, false})
 	}
 	s.read(word.text)
-	r.in, r.hasIn = s.files[word.text], true
+	r.in, r.hasIn = s.content(word.text), true
 }
 
 func (s *script) outputTo(r *redirections, word arg, op syntax.RedirOperator, number string) {

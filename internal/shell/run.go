@@ -133,11 +133,7 @@ func values(args []arg) []value {
 // runScript follows a file that a shell runs, if the command itself wrote it.
 func (s *script) runScript(path, parent string, in value, params []value) value {
 	s.execute(path)
-	text, ok := s.files[path]
-	if !ok {
-		return value{}
-	}
-	return s.nested(text, parent+" "+path, in, params)
+	return s.nested(s.content(path), parent+" "+path, in, params)
 }
 
 // runFile follows a file that is run by its path.
@@ -146,10 +142,7 @@ func (s *script) runFile(path string, c invocation) {
 		return
 	}
 	s.execute(path)
-	text, ok := s.files[path]
-	if !ok {
-		return
-	}
+	text := s.content(path)
 	if line, _, _ := strings.Cut(text.text, "\n"); strings.HasPrefix(line, "#!") && !strings.Contains(line, "sh") {
 		use(text)
 		return
@@ -203,7 +196,7 @@ func runCrontab(s *script, c invocation) value {
 	if i < len(args) && args[i].text != "-" {
 		path := args[i].text
 		s.cmd.Reads = once(s.cmd.Reads, path)
-		table = s.files[path]
+		table = s.content(path)
 	}
 	use(table)
 	for start := 0; start < len(table.text); {
@@ -277,12 +270,19 @@ func (s *script) encodedCommand(text string) {
 }
 
 // runsInput reports whether a program runs what it reads, or changes something by its word.
-func runsInput(name string) bool {
+func runsInput(c invocation) bool {
+	switch c.name {
+	case "openclaw", "clawdbot", "moltbot":
+		verb := at(c.args, 1).text
+		return verb != "message" && verb != "agent" && verb != "system"
+	case "kubectl", "oc":
+		return true
+	}
 	return slices.Contains([]string{
 		"psql", "mysql", "mariadb", "sqlite3", "mongo", "mongosh", "redis-cli", "cqlsh", "clickhouse-client",
-		"tclsh", "expect", "gdb", "ed", "ex", "sftp", "lftp", "ftp", "openclaw", "clawdbot", "moltbot", "terraform", "ansible-playbook",
-		"cmd", "wsl", "ssh-agent", "visudo", "chpasswd", "newusers", "passwd", "claude", "codex", "gemini",
-	}, name) || isInterpreter(name)
+		"tclsh", "expect", "gdb", "ed", "ex", "sftp", "lftp", "ftp", "terraform", "ansible-playbook",
+		"cmd", "wsl", "ssh-agent", "visudo", "chpasswd", "newusers", "passwd",
+	}, c.name) || isInterpreter(c.name)
 }
 
 // isInterpreter reports whether a program runs code of a language other than the shell's.

@@ -10,9 +10,10 @@ import (
 const (
 	maxScripts   = 64      // scripts inside scripts
 	maxNesting   = 8       // of scripts
+	maxWrappers  = 16      // programs that start each other
 	maxProcesses = 512     // simple commands
-	maxSteps     = 20_000  // statements followed
-	maxBytes     = 4 << 20 // text put together
+	maxSteps     = 3000    // statements and programs followed
+	maxBytes     = 2 << 20 // text put together
 	maxTurns     = 4       // turns of a loop that are followed with their own value
 )
 
@@ -110,7 +111,7 @@ func (s *script) bounded(b builder) value {
 		s.cmd.Cut = true
 		return value{data: b.data}
 	}
-	return b.value()
+	return b.value().compact()
 }
 
 func (s *script) separate(before *syntax.Stmt, newLine bool) {
@@ -193,12 +194,30 @@ func (s *script) compound(c syntax.Command, in value) value {
 	case *syntax.CoprocClause:
 		s.emit("coproc ")
 		return s.optional(c.Stmt, in)
+	case *syntax.TestClause:
+		s.compared(c)
 	case nil:
 		return known("")
 	}
 	s.inside(c)
 	s.out.add(s.source(c))
 	return known("")
+}
+
+// compared marks the words that a test compares as data.
+func (s *script) compared(c *syntax.TestClause) {
+	syntax.Walk(c, func(n syntax.Node) bool {
+		t, ok := n.(*syntax.BinaryTest)
+		if !ok || t.Op != syntax.TsMatch && t.Op != syntax.TsMatchShort && t.Op != syntax.TsNoMatch && t.Op != syntax.TsReMatch {
+			return true
+		}
+		for _, x := range []syntax.TestExpr{t.X, t.Y} {
+			if w, ok := x.(*syntax.Word); ok {
+				s.datum(w)
+			}
+		}
+		return true
+	})
 }
 
 func (s *script) optional(st *syntax.Stmt, in value) value {
@@ -281,9 +300,10 @@ func (s *script) loop(c *syntax.ForClause, in value) value {
 	}
 	items := s.args(words.Items)
 	s.emit("for " + words.Name.Value + " in")
-	for _, item := range items {
+	for i := range items {
 		s.emit(" ")
-		s.word(item)
+		s.word(items[i])
+		s.inert(&items[i])
 	}
 	if len(items) == 0 || len(items) > maxTurns || !allExact(items) {
 		s.vars[words.Name.Value] = variable{values: []value{unknown("$"+words.Name.Value, items)}}
@@ -331,6 +351,7 @@ func (s *script) cases(c *syntax.CaseClause, in value) value {
 		for i, p := range item.Patterns {
 			s.emit(strings.Repeat(" |", min(i, 1)) + " ")
 			s.out.add(s.text(p))
+			s.datum(p)
 		}
 		s.emit(") ")
 		out.add(s.stmts(item.Stmts, in))

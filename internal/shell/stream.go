@@ -162,16 +162,13 @@ func runFilter(s *script, c invocation) value {
 // filesRead returns what the command itself has written to the files among the operands.
 func (s *script) filesRead(c invocation) (out value, named bool) {
 	var b builder
-	b.vague = false
-	for _, a := range c.operands() {
-		switch text := a.text; {
-		case a.inert || strings.HasPrefix(text, "-") && text != "-":
-		case text == "-":
+	for _, a := range inputs(c) {
+		if a.text == "-" {
 			b.add(c.in)
-		default:
-			named = true
-			b.add(s.files[text])
+			continue
 		}
+		named = true
+		b.add(s.content(a.text))
 	}
 	return s.bounded(b), named
 }
@@ -343,7 +340,9 @@ func runRead(s *script, c invocation) value {
 	s.useArgs(c)
 	args := c.operands()
 	for _, a := range args[skipOptions(args, flags{short: "dnNptuaiCcOs"}):] {
-		if isName(a.text) {
+		if isName(a.text) && c.in.text == "" && !c.in.exact {
+			delete(s.vars, a.text)
+		} else if isName(a.text) {
 			v := c.in
 			v.text = strings.TrimRight(v.text, "\n")
 			v.segs = v.origin(0, len(v.text))
@@ -388,7 +387,7 @@ func runInterpreter(s *script, c invocation) value {
 		case c.name == "deno" && a.text == "run", c.name == "bun" && a.text == "run":
 		default:
 			s.execute(args[i].text)
-			use(s.files[a.text])
+			use(s.content(a.text))
 			return value{}
 		}
 	}

@@ -21,6 +21,7 @@ type datum struct {
 	parts []seg
 	live  bool // something runs it
 	shown bool // nothing runs it, but that it is encoded is telling: kept as it is, not decoded
+	of    []*datum
 }
 
 // A seg says that bytes at and on of a value were written in a space. Where escapes were read, size may differ from n.
@@ -68,6 +69,9 @@ func (b *builder) add(v value) {
 }
 
 func (b *builder) value() value {
+	if len(b.data) > maxSegs {
+		b.data = []*datum{{of: b.data}}
+	}
 	return value{string(b.buf), b.segs, b.data, !b.vague, b.decoded}
 }
 
@@ -109,12 +113,33 @@ func (v value) origin(a, z int) []seg {
 	return segs
 }
 
+// maxSegs is of how many pieces a value that is kept remembers where they were written.
+const maxSegs = 64
+
+// compact returns the value for keeping: one of many pieces forgets where they were written.
+func (v value) compact() value {
+	if len(v.segs) > maxSegs {
+		v.segs = nil
+	}
+	return v
+}
+
 // use marks what values were made of as run.
 func use(values ...value) {
 	for _, v := range values {
 		for _, d := range v.data {
-			d.live = true
+			d.use()
 		}
+	}
+}
+
+func (d *datum) use() {
+	if d.live {
+		return
+	}
+	d.live = true
+	for _, inner := range d.of {
+		inner.use()
 	}
 }
 
@@ -152,7 +177,7 @@ func settle(spaces []*space) {
 				continue
 			}
 			for _, p := range d.parts {
-				e := extent{p.from, p.from + p.size}
+				e := extent{p.from, p.from + len(strings.TrimSuffix(p.space.text[p.from:p.from+p.size], "\n"))}
 				p.space.gone = append(p.space.gone, e)
 				if !d.shown {
 					p.space.dead = append(p.space.dead, e)

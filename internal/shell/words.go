@@ -26,6 +26,7 @@ const (
 	plain    atomKind = iota // written without quotes: braces in it expand
 	quoted                   // in quotes or escaped
 	expanded                 // from an expansion outside quotes: split at blanks
+	border                   // between two elements of an array: the word ends here
 )
 
 // maxFields is how many words one word may become.
@@ -35,6 +36,10 @@ const maxFields = 64
 func (s *script) args(words []*syntax.Word) []arg {
 	args := make([]arg, 0, len(words))
 	for _, w := range words {
+		if len(args) >= maxWords || s.bytes > maxBytes {
+			s.cmd.Cut = true
+			break
+		}
 		args = append(args, s.fields(w)...)
 	}
 	return args
@@ -43,7 +48,7 @@ func (s *script) args(words []*syntax.Word) []arg {
 // fields expands a word as bash does: braces, variables and commands with known values, splitting.
 func (s *script) fields(w *syntax.Word) []arg {
 	var args []arg
-	for _, atoms := range braces(s.atoms(w.Parts, nil, plain), maxFields) {
+	for _, atoms := range s.braced(s.atoms(w.Parts, nil, plain)) {
 		args = append(args, join(atoms, w)...)
 		if len(args) > maxFields {
 			s.cmd.Cut = true
@@ -82,6 +87,10 @@ func join(atoms []atom, w *syntax.Word) []arg {
 		b, open, inQuotes = builder{}, false, false
 	}
 	for _, a := range atoms {
+		if a.kind == border {
+			flush()
+			continue
+		}
 		if a.kind != expanded || !a.exact {
 			b.add(a.value)
 			open = open || a.kind == quoted || a.text != ""
@@ -116,6 +125,25 @@ func split(v value) []value {
 	return fields
 }
 
+// maxBraces is how many lists in braces one word may have.
+const maxBraces = 8
+
+// braced expands the braces of a word unless there are too many.
+func (s *script) braced(atoms []atom) [][]atom {
+	lists, commas := 0, 0
+	for _, a := range atoms {
+		if a.kind == plain {
+			lists += strings.Count(a.text, "{")
+			commas += strings.Count(a.text, ",")
+		}
+	}
+	if lists > maxBraces || lists > 0 && commas > maxFields {
+		s.cmd.Cut = true
+		return [][]atom{atoms}
+	}
+	return braces(atoms, maxFields)
+}
+
 // braces expands the lists in unquoted braces. Sequences such as {1..9} stay.
 func braces(atoms []atom, most int) [][]atom {
 	open, commas, end, ok := findBraces(atoms)
@@ -142,6 +170,9 @@ type place struct{ atom, at int }
 
 func (p place) next() place { return place{p.atom, p.at + 1} }
 
+// before reports whether p comes first.
+func (p place) before(q place) bool { return p.atom < q.atom || p.atom == q.atom && p.at < q.at }
+
 // findBraces returns the first brace that opens a list, the list's commas and its end.
 func findBraces(atoms []atom) (open place, commas []place, end place, ok bool) {
 	var stack [][]place
@@ -150,21 +181,27 @@ func findBraces(atoms []atom) (open place, commas []place, end place, ok bool) {
 			continue
 		}
 		for j := range len(a.text) {
-			switch c := a.text[j]; {
-			case c == '{':
+			switch n := len(stack) - 1; {
+			case a.text[j] == '{':
 				stack = append(stack, []place{{i, j}})
-			case c == ',' && len(stack) > 0:
-				stack[len(stack)-1] = append(stack[len(stack)-1], place{i, j})
-			case c == '}' && len(stack) > 0:
-				top := stack[len(stack)-1]
-				stack = stack[:len(stack)-1]
-				if len(top) > 1 {
-					return top[0], top[1:], place{i, j}, true
+			case a.text[j] == ',' && n >= 0:
+				stack[n] = append(stack[n], place{i, j})
+			case a.text[j] == '}' && n >= 0:
+				top := stack[n]
+				if n == 0 && len(top) == 1 && top[0] != (place{i, j - 1}) {
+					continue // bash goes on to look for the end of a list
+				}
+				stack = stack[:n]
+				if len(top) > 1 && (!ok || top[0].before(open)) {
+					open, commas, end, ok = top[0], top[1:], place{i, j}, true
+				}
+				if ok && len(stack) == 0 {
+					return open, commas, end, ok
 				}
 			}
 		}
 	}
-	return place{}, nil, place{}, false
+	return open, commas, end, ok
 }
 
 // between returns the atoms from one place up to another.
@@ -179,7 +216,7 @@ func between(atoms []atom, from, to place) []atom {
 		if i == to.atom {
 			end = to.at
 		}
-		if start < end || start == 0 && end == 0 && a.kind == quoted && i < to.atom {
+		if start < end || end == 0 && a.kind != plain && i < to.atom {
 			cut = append(cut, atom{a.part(start, end), a.kind})
 		}
 	}
@@ -199,10 +236,12 @@ func (s *script) atoms(parts []syntax.WordPart, atoms []atom, kind atomKind) []a
 		case *syntax.SglQuoted:
 			atoms = append(atoms, atom{s.single(p), quoted})
 		case *syntax.DblQuoted:
-			atoms = append(atoms, atom{known(""), quoted})
+			if !s.isNoWord(p) {
+				atoms = append(atoms, atom{known(""), quoted})
+			}
 			atoms = s.atoms(p.Parts, atoms, quoted)
 		case *syntax.ParamExp:
-			atoms = append(atoms, atom{s.param(p), expand})
+			atoms = s.expandInto(atoms, p, expand)
 		case *syntax.CmdSubst:
 			atoms = append(atoms, atom{s.substitute(p), expand})
 		case *syntax.ProcSubst:
@@ -211,6 +250,34 @@ func (s *script) atoms(parts []syntax.WordPart, atoms []atom, kind atomKind) []a
 			s.inside(p)
 			atoms = append(atoms, atom{s.source(p), quoted})
 		}
+	}
+	return atoms
+}
+
+// isNoWord reports whether q is "$@" or its like without elements, which is not even an empty word.
+func (s *script) isNoWord(q *syntax.DblQuoted) bool {
+	if len(q.Parts) != 1 {
+		return false
+	}
+	p, ok := q.Parts[0].(*syntax.ParamExp)
+	if !ok {
+		return false
+	}
+	elements, ok := s.elements(p)
+	return ok && len(elements) == 0
+}
+
+// expandInto expands a variable: all elements of an array, each a word, or one value.
+func (s *script) expandInto(atoms []atom, p *syntax.ParamExp, kind atomKind) []atom {
+	elements, ok := s.elements(p)
+	if !ok {
+		return append(atoms, atom{s.param(p), kind})
+	}
+	for i, e := range elements {
+		if i > 0 {
+			atoms = append(atoms, atom{kind: border})
+		}
+		atoms = append(atoms, atom{e, kind})
 	}
 	return atoms
 }
@@ -236,7 +303,7 @@ func (s *script) single(q *syntax.SglQuoted) value {
 	if q.Dollar {
 		skip = 2
 	}
-	if len(v.text) < skip {
+	if len(v.text) < skip || !q.Right.IsValid() {
 		return known(q.Value)
 	}
 	v = v.part(skip, len(v.text))
@@ -267,31 +334,62 @@ func coarse(v value, text string) value {
 
 // literal reads unquoted or double-quoted text: backslashes go, what follows them is quoted.
 func (s *script) literal(l *syntax.Lit, atoms []atom, kind atomKind) []atom {
-	v := s.written(l.ValuePos, l.ValueEnd)
-	if v.text != l.Value && strings.ReplaceAll(v.text, "\\\n", "") != l.Value {
-		v = coarse(v, l.Value)
+	v := s.lit(l)
+	if !strings.Contains(v.text, `\`) {
+		return append(atoms, atom{v, kind})
 	}
+	if !strings.ContainsAny(v.text, "{,}") {
+		var b builder
+		unquote(v, kind == quoted, func(a, z int, _ bool) { b.add(v.part(a, z)) })
+		if len(b.segs) > maxFields {
+			return append(atoms, atom{coarse(v, string(b.buf)), quoted})
+		}
+		return append(atoms, atom{b.value(), quoted})
+	}
+	unquote(v, kind == quoted, func(a, z int, escaped bool) {
+		k := kind
+		if escaped {
+			k = quoted
+		}
+		atoms = append(atoms, atom{v.part(a, z), k})
+	})
+	return atoms
+}
+
+// lit returns literal text with its backslashes.
+func (s *script) lit(l *syntax.Lit) value {
+	v := s.written(l.ValuePos, l.ValueEnd)
+	switch {
+	case v.text == l.Value || strings.ReplaceAll(v.text, "\\\n", "") == l.Value:
+		return v
+	case strings.HasPrefix(v.text, l.Value): // the parser counts a here-document's end to its text
+		return v.part(0, len(l.Value))
+	}
+	return coarse(v, l.Value)
+}
+
+// unquote calls yield for the stretches of a text between its backslashes.
+func unquote(v value, inQuotes bool, yield func(a, z int, escaped bool)) {
 	start := 0
 	for i := 0; i+1 < len(v.text); i++ {
-		if v.text[i] != '\\' || kind == quoted && !strings.ContainsRune("$`\"\\\n", rune(v.text[i+1])) {
+		if v.text[i] != '\\' || inQuotes && strings.IndexByte("$`\"\\\n", v.text[i+1]) < 0 {
 			continue
 		}
 		if i > start {
-			atoms = append(atoms, atom{v.part(start, i), kind})
+			yield(start, i, false)
 		}
 		if v.text[i+1] != '\n' {
-			atoms = append(atoms, atom{v.part(i+1, i+2), quoted})
+			yield(i+1, i+2, true)
 		}
 		i++
 		start = i + 1
 	}
 	if start < len(v.text) {
-		atoms = append(atoms, atom{v.part(start, len(v.text)), kind})
+		yield(start, len(v.text), false)
 	}
-	return atoms
 }
 
-// markData returns the datum of a word's literal parts.
+// datum returns the datum of a word's literal parts.
 func (s *script) datum(w *syntax.Word) *datum {
 	if w == nil {
 		return nil
@@ -303,7 +401,7 @@ func (s *script) literals(parts []syntax.WordPart, segs []seg) []seg {
 	for _, p := range parts {
 		switch p := p.(type) {
 		case *syntax.Lit:
-			segs = append(segs, s.written(p.ValuePos, p.ValueEnd).segs...)
+			segs = append(segs, s.lit(p).segs...)
 		case *syntax.SglQuoted:
 			v := s.written(p.Left, p.Right)
 			if skip := min(len(v.text), strings.IndexByte(v.text, '\'')+1); skip < len(v.text) {

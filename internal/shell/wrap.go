@@ -152,6 +152,7 @@ func runFind(s *script, c invocation) value {
 				end++
 			}
 			s.exec(c.inner(args[i+1:end], "find "+args[i].text))
+			s.foundRead(args, args[min(i+1, end):end])
 			i = end
 		case "-delete":
 			for _, dir := range args[:skipPaths(args)] {
@@ -162,6 +163,16 @@ func runFind(s *script, c invocation) value {
 		}
 	}
 	return value{}
+}
+
+// foundRead notes the directories whose files a program that find starts reads.
+func (s *script) foundRead(args, command []arg) {
+	if len(command) == 0 || !slices.Contains([]string{"cat", "head", "tail", "cp", "base64", "grep", "tar", "curl", "strings", "xxd"}, baseName(command[0].text)) {
+		return
+	}
+	for _, dir := range args[:skipPaths(args)] {
+		s.read(dir.text)
+	}
 }
 
 // skipPaths returns how many of find's words are the directories it starts in.
