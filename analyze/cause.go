@@ -158,8 +158,11 @@ func fromOutside(e *Event) bool {
 // see takes one event of the evidence.
 func (f *causeFinder) see(e *Event) {
 	input := isInput(e)
-	if input {
+	switch {
+	case input:
 		f.turn(e)
+	case !e.acts() && e.Kind != KindMessage:
+		return // a log or a ledger only tells of it
 	}
 	text := e.What
 	if e.Kind != KindExec && e.Args != "" {

@@ -63,7 +63,7 @@ func TestWhyFindsTheInput(t *testing.T) {
 // TestCauseOf judges causes of events that were made up, one rule at a time.
 func TestCauseOf(t *testing.T) {
 	say := func(at int64, line int64, kind Kind, tool, what string) *Event {
-		e := &Event{Time: at, Line: line, Kind: kind, Tool: tool, What: what, Session: "s", Asker: &Asker{Kind: "operator", Owner: OwnerYes}, Source: &openclaw.Source{}}
+		e := &Event{Time: at, Line: line, Kind: kind, Tool: tool, What: what, Session: "s", Asker: &Asker{Kind: "operator", Owner: OwnerYes}, Source: &openclaw.Source{}, CallID: "c"}
 		if kind == KindMessage {
 			e.Target = "in"
 		}

@@ -80,7 +80,14 @@ func (j *judge) hit(e *Event, h *hit, t *talk) {
 		j.adjust(f, h, t)
 		j.found.add(f)
 	}
-	j.correlate(e, h)
+	if !h.playedDown() {
+		j.correlate(e, h)
+	}
+}
+
+// playedDown reports a hit of a rule that takes it for harmless itself: it is shown, but nothing is built on it.
+func (h *hit) playedDown() bool {
+	return h.alert && h.level < severity.Medium && h.rule.Level >= severity.Medium
 }
 
 // adjust applies what holds for all rules (DETECTIONS 2, global severity modifiers).

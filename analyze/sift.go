@@ -33,15 +33,18 @@ type hit struct {
 
 // A sifter matches events with the rules on all cores and hands them on in the order in which they came.
 type sifter struct {
-	ctx     context.Context
-	set     *sigma.Set
-	fields  map[*sigma.Rule][]string // what correlations want to know of a rule's records
-	todo    chan *sifted
-	order   chan *sifted
-	batch   *sifted
-	running sync.WaitGroup
-	mu      sync.Mutex
-	cut     int64
+	ctx    context.Context
+	set    *sigma.Set
+	fields map[*sigma.Rule][]string // what correlations want to know of a rule's records
+	// ofProcess are the rules that speak of a program. The others see the whole command, and would be met twice, the second
+	// time without what stands around it.
+	ofProcess map[*sigma.Rule]bool
+	todo      chan *sifted
+	order     chan *sifted
+	batch     *sifted
+	running   sync.WaitGroup
+	mu        sync.Mutex
+	cut       int64
 }
 
 // siftBatch is how many events are matched at a time, and siftBytes how much of their text: whichever is reached first.
@@ -59,7 +62,10 @@ type sifted struct {
 
 // newSifter begins to sift; take gets the events, one at a time. It must be closed.
 func newSifter(ctx context.Context, set *sigma.Set, list *ioc.List, w *world, take func(*Event)) *sifter {
-	s := &sifter{ctx: ctx, set: set, fields: correlated(set), batch: &sifted{}}
+	s := &sifter{ctx: ctx, set: set, fields: correlated(set), ofProcess: map[*sigma.Rule]bool{}, batch: &sifted{}}
+	for _, rule := range set.Rules() {
+		s.ofProcess[rule] = slices.ContainsFunc(rule.Fields(), func(f string) bool { return f == "Image" || f == "ParentImage" })
+	}
 	workers := runtime.GOMAXPROCS(0)
 	s.todo, s.order = make(chan *sifted, workers), make(chan *sifted, 4*workers)
 	for range workers {
@@ -121,7 +127,11 @@ func (s *sifter) work(r *recorder) {
 // match notes which rules the event's records meet: each rule once, where its level is highest.
 func (s *sifter) match(m *sigma.Matcher, r *recorder, e *Event) {
 	for i, records := 0, r.of(e); i < len(records); i++ {
+		single := records[i].Category == CategoryProcess && records[i].Get("Image") != ""
 		for _, found := range m.Match(records[i]) {
+			if single && !s.ofProcess[found.Rule] {
+				continue
+			}
 			h := hit{
 				rule: found.Rule, level: found.Level, alert: found.Alert, category: records[i].Category,
 				field: found.Field, layer: found.Layer, excerpt: excerpt(found.Text, found.Start, found.End),

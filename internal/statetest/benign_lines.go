@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -41,13 +42,16 @@ type lineSession struct {
 	asked   time.Time
 }
 
+// began is when the ordinary work begins.
+var began = time.Date(2026, 11, 20, 6, 30, 0, 0, time.UTC)
+
 // writeLines lays out the host of a release with transcripts in JSON lines.
 func writeLines(tb testing.TB, version string, rnd *rand.Rand, turns []turn) string {
 	tb.Helper()
 	w := &lines{
 		tb: tb, version: version, rnd: rnd, dir: tb.TempDir(), sessions: map[string]*lineSession{},
 		templates: readTemplates(tb, filepath.Join(Root(tb, version), "home/claw/.openclaw")),
-		at:        time.Date(2026, 11, 20, 6, 30, 0, 0, time.UTC),
+		at:        began,
 	}
 	for _, t := range turns {
 		w.at = w.at.Add(time.Duration(60+rnd.IntN(900)) * time.Second)
@@ -178,11 +182,30 @@ func (w *lines) finish() {
 		memory += "- " + note + "\n"
 	}
 	w.write("/home/claw/.openclaw/workspace/MEMORY.md", memory)
-	var log strings.Builder
-	for _, line := range w.templates.log {
-		fmt.Fprintln(&log, line)
+	before := began.Add(-24 * time.Hour) // the owner wrote them before all this
+	for _, name := range []string{"HEARTBEAT.md", "MEMORY.md"} {
+		if err := os.Chtimes(filepath.Join(w.dir, "home/claw/.openclaw/workspace", name), before, before); err != nil {
+			w.tb.Fatal(err)
+		}
 	}
-	w.write("/tmp/openclaw/openclaw-2026-11-22.log", log.String())
+	w.logs()
+}
+
+var logTime = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}(?:Z|\+00:00)`)
+
+// logs writes the gateway's log of the last day, all that it keeps: a line every few minutes.
+func (w *lines) logs() {
+	days := map[string]*strings.Builder{}
+	for n, at := 0, w.at.Add(-24*time.Hour); at.Before(w.at) && len(w.templates.log) > 0; n, at = n+1, at.Add(5*time.Minute) {
+		name := "/tmp/openclaw/openclaw-" + at.Format(time.DateOnly) + ".log"
+		if days[name] == nil {
+			days[name] = &strings.Builder{}
+		}
+		fmt.Fprintln(days[name], logTime.ReplaceAllString(w.templates.log[n%len(w.templates.log)], isoTime(at)))
+	}
+	for name, text := range days {
+		w.write(name, text.String())
+	}
 }
 
 // indexed is the session's entry in sessions.json.
