@@ -101,6 +101,9 @@ func (c *checker) approval(a *approval) {
 	c.add(f)
 }
 
+// asking is how long after its call an approval is asked for at most, in ms.
+const asking = 10 * minute
+
 // approved finds the call that an approval was for: the newest one of its id that began before the approval was asked.
 func (c *checker) approved(a *approval) (*session, *done) {
 	for _, s := range c.sessions {
@@ -108,7 +111,7 @@ func (c *checker) approved(a *approval) (*session, *done) {
 			continue
 		}
 		for d := s.calls[callKey(a.call)]; d != nil; d = d.next {
-			if d.time <= a.created+backwards {
+			if d.time <= a.created+backwards && d.time > a.created-asking {
 				return s, d
 			}
 		}

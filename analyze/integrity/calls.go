@@ -17,6 +17,7 @@ func (ch *chain) calls(e *event, line int64) {
 		d := &done{tool: short(call.tool), line: line, time: e.time, path: ch.source.Path, cwd: ch.c.hash([]byte(call.cwd))}
 		if !masked(string(call.args)) {
 			d.args = ch.c.canonical(call.args)
+			ch.streamed(call, d)
 		}
 		if call.command != "" {
 			d.command = ch.c.hash([]byte(call.command))
@@ -33,6 +34,20 @@ func (ch *chain) calls(e *event, line int64) {
 		}
 		ch.c.watch(ch.s, callKey(call.id), call, e.time)
 	}
+}
+
+// streamed compares a call's arguments with those that the model wrote, where the record keeps both.
+func (ch *chain) streamed(call *call, d *done) {
+	if call.streamed == "" || masked(call.streamed) {
+		return
+	}
+	ch.sub.Reset([]byte(call.streamed))
+	ch.sub.Skip()
+	if ch.sub.End() != nil || ch.c.canonical([]byte(call.streamed)) == d.args {
+		return
+	}
+	f := ch.finding("INT-007", critical, d.line, d.time, "the arguments of a tool call contradict themselves", d.tool+": arguments and partialArgs of one record differ")
+	ch.c.add(f)
 }
 
 // call adds a call. A second copy of the session brings the same call again, which is none.

@@ -87,9 +87,9 @@ func (v *carver) shapes(d *openclaw.Database) error {
 			continue
 		}
 		s := shape{table: table, at: map[string]int{}}
-		err := each(v.c, d, fmt.Sprintf("SELECT name, type, pk FROM pragma_table_info('%s')", table), func(row *sqlite.Row) {
+		err := each(v.c, d, fmt.Sprintf(`SELECT name, type, pk, "notnull" FROM pragma_table_info('%s')`, table), func(row *sqlite.Row) {
 			s.at[text(row, 0)] = len(s.columns)
-			s.columns = append(s.columns, columnOf(text(row, 1), table == "audit_events" && row.Int(2) > 0))
+			s.columns = append(s.columns, columnOf(text(row, 1), table == "audit_events" && row.Int(2) > 0, row.Int(2) == 0 && row.Int(3) == 0))
 		})
 		if err != nil {
 			return err
@@ -102,16 +102,16 @@ func (v *carver) shapes(d *openclaw.Database) error {
 }
 
 // columnOf is what a column may hold. One that stands for the row's number is stored as NULL.
-func columnOf(kind string, rowid bool) sqlite.Column {
+func columnOf(kind string, rowid, null bool) sqlite.Column {
 	switch strings.ToUpper(kind) {
 	case "INTEGER", "INT":
-		return sqlite.Column{Null: true, Int: !rowid}
+		return sqlite.Column{Null: null || rowid, Int: !rowid}
 	case "TEXT":
-		return sqlite.Column{Null: true, Text: true}
+		return sqlite.Column{Null: null, Text: true}
 	case "BLOB":
-		return sqlite.Column{Null: true, Blob: true}
+		return sqlite.Column{Null: null, Blob: true}
 	}
-	return sqlite.Column{Null: true, Int: true, Text: true, Blob: true}
+	return sqlite.Column{Null: null, Int: true, Text: true, Blob: true}
 }
 
 // maxLost bounds how many rows are kept apart.

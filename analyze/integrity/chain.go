@@ -63,6 +63,9 @@ func (ch *chain) take(e *event, line int64, text []byte, created int64) {
 	for _, d := range e.frozen {
 		ch.s.freeze(d)
 	}
+	if e.inner != 0 && len(e.text) > 0 && !masked(string(e.text)) {
+		ch.s.say(ch.c.hash([]byte(e.role), fmt.Append(nil, e.inner)), ch.c.hash(e.text))
+	}
 	ch.calls(e, line)
 	if e.custom == "openclaw:prompt-error" || e.stop == "aborted" || e.stop == "error" {
 		ch.breakOff("the run ended with an error")

@@ -18,6 +18,7 @@ type store struct {
 // rows are the events of one session in transcript_events.
 type rows struct {
 	last, count int64
+	begun       int64            // ms, of the row of the first event
 	at          map[int64]uint64 // seq → id
 	ids         map[uint64]int64 // id → seq
 	text        map[uint64]uint64
@@ -35,12 +36,15 @@ func (c *checker) agentDatabase(a openclaw.Agent) {
 			return nil
 		}
 		st := &store{c: c, d: d, agent: a.ID, rows: map[string]*rows{}}
+		if err := c.structure(d); err != nil {
+			return err
+		}
 		for _, step := range []func() error{st.transcripts, st.identities, st.active, st.indexState, st.searchIndex, st.windows, st.nodes, st.archiveRows, st.watermarks, st.trajectory} {
 			if err := step(); err != nil {
 				return err
 			}
 		}
-		return c.structure(d)
+		return nil
 	})...)
 }
 
@@ -88,7 +92,7 @@ func (st *store) row(r *reader, row *sqlite.Row) {
 	if !row.Null(4) {
 		unpacked, err := r.unpack(row.Bytes(4))
 		if err != nil {
-			r.bad = append(r.bad, badLine{seq, err.Error()})
+			r.broken(seq, err)
 			return
 		}
 		data = unpacked
@@ -102,6 +106,9 @@ func (st *store) row(r *reader, row *sqlite.Row) {
 	st.c.read(int64(len(data)))
 	if e := r.record(id, seq, data, row.Int(3)); e != nil {
 		st.note(e, id, seq)
+		if s := st.rows[id]; s.begun == 0 {
+			s.begun = row.Int(3)
+		}
 	}
 }
 
@@ -251,7 +258,7 @@ func (st *store) watermarks() error {
 	}
 	return st.each("SELECT session_id, updated_at FROM transcript_rewrite_watermarks", func(row *sqlite.Row) {
 		s := st.c.session(text(row, 0), st.agent)
-		if s.first == 0 || row.Int(1)-s.first <= apart {
+		if have := st.rows[s.id]; have == nil || row.Int(1)-have.begun <= apart {
 			return
 		}
 		st.c.rewritten[s.id] = true

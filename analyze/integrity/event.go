@@ -42,12 +42,13 @@ type digest struct {
 
 // A call is one tool call.
 type call struct {
-	id      string
-	tool    string
-	args    []byte // raw; good while the record is
-	command string
-	cwd     string
-	nested  bool
+	id       string
+	tool     string
+	args     []byte // raw; good while the record is
+	streamed string // the arguments as the model wrote them, in releases that keep them too
+	command  string
+	cwd      string
+	nested   bool
 }
 
 // A result is a tool's result.
@@ -267,6 +268,8 @@ func (d *decoder) part(p *jsonl.Parser) (text []byte, isText bool) {
 			c.tool = p.Text()
 		case "arguments":
 			c.args = p.Raw()
+		case "partialArgs":
+			c.streamed = p.Text()
 		}
 	}
 	if kind == "toolCall" {

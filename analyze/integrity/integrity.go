@@ -9,6 +9,7 @@ package integrity
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"hash/maphash"
 	"io/fs"
 	"slices"
@@ -44,10 +45,12 @@ type CheckCoverage struct {
 
 // A Report is what the checks found and how far they went.
 type Report struct {
-	Findings []Finding       `json:"findings"` // worst first
-	Checks   []CheckCoverage `json:"checks"`   // by id
-	Records  int64           `json:"records"`  // events, rows and lines examined
-	Gaps     []openclaw.Gap  `json:"gaps,omitempty"`
+	Findings []Finding         `json:"findings"` // worst first
+	Checks   []CheckCoverage   `json:"checks"`   // by id
+	Records  int64             `json:"records"`  // events, rows and lines examined
+	Gaps     []openclaw.Gap    `json:"gaps,omitempty"`
+	kinds    map[[4]string]int // how many findings of one kind there were
+	crowded  int               // findings beyond all that are kept
 }
 
 // Options narrow the checks. The zero Options take the time of now for the end of the evidence.
@@ -105,6 +108,7 @@ type checker struct {
 	events    map[uint64]place // by event id within its session
 	ledger    ledger
 	boots     []boot
+	repeats   decoder
 	busy      map[int64]bool  // minutes in which something happened
 	ids       map[uint64]bool // event ids, whatever their session
 	rowIDs    map[uint64]bool // rows that are compared by their key
@@ -181,8 +185,27 @@ func (c *checker) read(n int64) {
 // maxAlike is how many findings of one kind in one file are told one by one; the others are counted in the last one.
 const maxAlike = 10
 
-// add keeps a finding.
-func (r *Report) add(f Finding) { r.Findings = append(r.Findings, f) }
+const (
+	// maxKind is how many findings of one kind in one session of one file are kept, and maxFindings how many in all.
+	maxKind     = 100
+	maxFindings = 100_000
+)
+
+// add keeps a finding. A record made to contradict itself everywhere must not take all memory, so those beyond maxKind
+// of a kind are only counted.
+func (r *Report) add(f Finding) {
+	kind := [4]string{f.Check, f.Title, f.Path, f.Session}
+	if r.kinds == nil {
+		r.kinds = map[[4]string]int{}
+	}
+	if len(r.kinds) >= maxFindings && r.kinds[kind] == 0 || len(r.Findings) >= maxFindings {
+		r.crowded++
+		return
+	}
+	if r.kinds[kind]++; r.kinds[kind] <= maxKind {
+		r.Findings = append(r.Findings, f)
+	}
+}
 
 func (r *Report) count(check string, n int64) {
 	for i := range r.Checks {
@@ -244,6 +267,21 @@ func (r *Report) fold() {
 		kept = append(kept, f)
 	}
 	r.Findings = kept
+	for i := range kept {
+		r.uncounted(&kept[i])
+	}
+	if r.crowded > 0 {
+		r.Gaps = append(r.Gaps, openclaw.Gap{What: fmt.Sprintf("%d more findings were not kept: there are too many", r.crowded)})
+	}
+}
+
+// uncounted says, once, how many findings of a kind were not kept.
+func (r *Report) uncounted(f *Finding) {
+	kind := [4]string{f.Check, f.Title, f.Path, f.Session}
+	if n := r.kinds[kind] - maxKind; n > 0 {
+		f.Evidence = append(f.Evidence, fmt.Sprintf("%d more of this kind were counted and not kept", n))
+		delete(r.kinds, kind)
+	}
 }
 
 func alike(a, b *Finding) bool {

@@ -22,7 +22,8 @@ type session struct {
 	background     []string           // names of background commands
 	unplaced       int                // background commands whose name is not known
 	windowUpdated  int64
-	archivedAt     int64 // ms
+	said           map[uint64]uint64 // role and time of a message → its text
+	archivedAt     int64             // ms
 	reason         string
 	coldCount      int64           // events that a cold archive is said to hold
 	coldEvents     int64           // those that it holds
@@ -55,7 +56,7 @@ type done struct {
 func (c *checker) session(id, agent string) *session {
 	s := c.sessions[id]
 	if s == nil {
-		s = &session{id: id, agent: agent, calls: map[uint64]*done{}, missing: map[string]bool{}}
+		s = &session{id: id, agent: agent, calls: map[uint64]*done{}, missing: map[string]bool{}, said: map[uint64]uint64{}}
 		c.sessions[id] = s
 	}
 	if s.agent == "" {
@@ -96,6 +97,14 @@ func (s *session) name(where string, used bool, time int64) {
 		}
 	}
 	s.namedBy = append(s.namedBy, naming{where, used, time})
+}
+
+// say keeps the text of a message; of two that cannot be told apart, none.
+func (s *session) say(key, text uint64) {
+	if was, again := s.said[key]; again && was != text {
+		text = 0
+	}
+	s.said[key] = text
 }
 
 func (s *session) span(t int64) {

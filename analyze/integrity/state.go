@@ -23,7 +23,7 @@ func (c *checker) stateDatabase() {
 			c.rep.undecided("INT-005", "a database was being written while it was read")
 			return nil
 		}
-		for _, step := range []func(*openclaw.Database) error{c.readBoots, c.readLedger, c.numbers, c.named, c.journalRows, c.generated, c.structure} {
+		for _, step := range []func(*openclaw.Database) error{c.structure, c.readBoots, c.readLedger, c.numbers, c.named, c.journalRows, c.generated} {
 			if err := step(d); err != nil {
 				return err
 			}

@@ -58,6 +58,7 @@ func (c *checker) trajectoryBatch(b openclaw.Batch) bool {
 func (c *checker) traced(file, session string, line int64, text []byte) {
 	s := c.session(session, "")
 	s.trajectory = true
+	c.snapshots(s, file, line, text)
 	t, ok := parseTrace(text)
 	if !ok {
 		return
@@ -86,6 +87,52 @@ func (c *checker) traced(file, session string, line int64, text []byte) {
 	f.Check, f.Level, f.Title = "INT-007", critical, "the arguments of a tool call differ between transcript and trajectory"
 	f.Detail = fmt.Sprintf("%s, call %s", short(t.tool), short(t.id))
 	c.add(f)
+}
+
+// snapshots compares the messages that a trajectory repeats with those of the transcript. A message is known by its
+// role and time. What is masked or shortened in a trajectory cannot be compared, as most results are: for those there are
+// digests.
+func (c *checker) snapshots(s *session, file string, line int64, text []byte) {
+	if !bytes.Contains(text, []byte(`"messagesSnapshot"`)) || !s.live() {
+		return
+	}
+	d := &c.repeats
+	d.p.Reset(text)
+	for name := range d.p.Members() {
+		if string(name) != "data" {
+			continue
+		}
+		for name := range d.p.Members() {
+			if string(name) != "messagesSnapshot" {
+				continue
+			}
+			for range d.p.Elements() {
+				d.ev = event{}
+				d.message()
+				c.repeated(s, file, line, &d.ev)
+			}
+		}
+	}
+}
+
+func (c *checker) repeated(s *session, file string, line int64, e *event) {
+	if e.role != "user" && e.role != "assistant" || e.inner == 0 || len(e.text) == 0 || masked(string(e.text)) {
+		return
+	}
+	c.count("INT-007", 1)
+	have := s.said[c.hash([]byte(e.role), fmt.Append(nil, e.inner))]
+	if have == 0 || have == c.hash(e.text) {
+		return
+	}
+	key := c.hash([]byte("told"), []byte(s.id), []byte(e.role), fmt.Append(nil, e.inner))
+	if c.rowIDs[key] {
+		return
+	}
+	c.rowIDs[key] = true
+	c.add(Finding{
+		Check: "INT-007", Level: critical, Title: "a message reads otherwise in the trajectory", Path: file, Session: s.id, Line: line, Time: ms(e.inner),
+		Detail: fmt.Sprintf("the trajectory repeats the %s message of that time with other text", short(e.role)), Benign: "a message that OpenClaw masked in one place only",
+	})
 }
 
 // unknownTool reports whether the transcript has the answer that a tool of that name does not exist.

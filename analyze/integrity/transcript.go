@@ -14,6 +14,8 @@ import (
 const (
 	// backwards is how far, in ms, a time may lie before the one before it.
 	backwards = 5_000
+	// maxBroken is how many records of one source that do not parse are kept.
+	maxBroken = 1000
 	// minute is in ms.
 	minute = 60_000
 	// apart is how far, in ms, two times of one event may lie apart.
@@ -109,7 +111,7 @@ func (r *reader) record(id string, line int64, text []byte, created int64) *even
 	r.c.count("INT-001", 1)
 	e, err := r.d.event(text)
 	if err != nil {
-		r.bad = append(r.bad, badLine{line, err.Error()})
+		r.broken(line, err)
 		return nil
 	}
 	ch := r.chains[id]
@@ -121,6 +123,17 @@ func (r *reader) record(id string, line int64, text []byte, created int64) *even
 	}
 	ch.take(e, line, text, created)
 	return e
+}
+
+// broken notes a record that does not parse. Of too many, the last one is kept, which may be torn.
+func (r *reader) broken(line int64, err error) {
+	b := badLine{line, err.Error()}
+	if len(r.bad) < maxBroken {
+		r.bad = append(r.bad, b)
+		return
+	}
+	r.bad[maxBroken-1] = b
+	r.c.rep.undecided("INT-001", "records that do not parse were told only in part")
 }
 
 // end closes the chains of the source that was read.
