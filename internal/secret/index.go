@@ -157,16 +157,15 @@ func dumps(text string) iter.Seq[dump] {
 
 // nextBreak returns where the next line end, escaped or not, starts; -1 if there is none.
 func nextBreak(text string, from int) int {
-	for i := from; ; i++ {
-		n := strings.IndexAny(text[i:], "\n\r\\")
-		if n < 0 {
-			return -1
-		}
-		if i += n; breakLen(text[i:]) > 0 {
+	for i := from; i < len(text); i++ {
+		if c := text[i]; breakStarts[c] && (c != '\\' || breakLen(text[i:]) > 0) {
 			return i
 		}
 	}
+	return -1
 }
+
+var breakStarts = classOf("\n\r\\")
 
 // breakLen returns the length of the line end, and of the indentation after it, that text starts with.
 func breakLen(text string) int {
