@@ -49,8 +49,12 @@ func (x *investigation) explain(ctx context.Context, w *world) error {
 		return err
 	}
 	for i, f := range grave {
-		if f.Cause = causes[i]; f.Cause == nil {
+		f.Cause = causes[i]
+		switch {
+		case f.Cause == nil:
 			f.Cause = &Cause{Grade: GradeNone, Note: "not looked for: there are more findings than causes are looked for at a time; openclaw-ir analyze why EVENT"}
+		case f.Event == nil && f.Cause.Grade != GradeValue:
+			f.Cause = &Cause{Grade: GradeNone, Note: "no input in the evidence names it"}
 		}
 	}
 	heeded := map[string]bool{}

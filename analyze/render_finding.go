@@ -31,7 +31,7 @@ func (r *Renderer) brief(s string, n int) string {
 func (r *Renderer) Finding(f *Finding) []string {
 	head := fmt.Sprintf("%-8s  %-9s %s  %s", f.Level, console.Escape(f.Rule.Key()), r.moment(f), r.brief(f.Rule.Title, shownWhat))
 	lines := []string{head, "    " + f.Deed() + ": " + r.deed(f)}
-	if f.Excerpt != "" && (f.Sink == SinkReturned || f.Sink == SinkRest || f.Layer != "" && f.Layer != "raw") {
+	if f.Excerpt != "" && f.Event != nil && (f.Sink == SinkReturned || f.Layer != "" && f.Layer != "raw") {
 		lines = append(lines, "    matched "+r.matched(f)+": "+r.brief(f.Excerpt, shownQuote))
 	}
 	if len(f.Adjusted) > 0 {
@@ -74,7 +74,7 @@ func (r *Renderer) moment(f *Finding) string {
 func (r *Renderer) deed(f *Finding) string {
 	e := f.Event
 	if e == nil {
-		return r.brief(f.Path, shownWhat)
+		return r.brief(f.Excerpt, shownWhat)
 	}
 	text := r.brief(e.What, shownWhat)
 	if e.Kind == KindResult {
@@ -116,7 +116,7 @@ func (r *Renderer) Cause(c *Cause) []string {
 // link says what an input was, whose it was and what it said.
 func (r *Renderer) link(l *Link) string {
 	e := l.Event
-	what := "the agent's own " + string(e.Kind) + " " + r.brief(e.Tool, shownQuote)
+	what := "the agent's own " + string(e.Kind)
 	switch {
 	case e.Kind == KindMessage && l.Input:
 		what = "message of " + r.again(e.Asker.String())

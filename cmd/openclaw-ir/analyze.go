@@ -54,7 +54,7 @@ Examples:
 			&cli.IntFlag{Name: "before-context", Aliases: []string{"B"}, Usage: "show `N` lines before each match"},
 			&cli.IntFlag{Name: "context", Aliases: []string{"C"}, Usage: "show `N` lines around each match"},
 		),
-		Subcommands:  []*cli.Command{findingsCommand(e), whyCommand(e), postureCommand(e), integrityCommand(e), secretsCommand(e)},
+		Subcommands:  []*cli.Command{findingsCommand(e), whyCommand(e), postureCommand(e), integrityCommand(e), secretsCommand(e), rulesCommand(e)},
 		OnUsageError: onUsageError,
 		Action:       func(c *cli.Context) error { return runAnalyze(c, e) },
 	}

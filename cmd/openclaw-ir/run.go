@@ -156,8 +156,11 @@ func permute(app *cli.App, args []string) []string {
 		out, name = append(out, rest[0]), commands[i].Name
 		flags, commands, rest = commands[i].Flags, commands[i].Subcommands, rest[1:]
 	}
-	if name == "analyze" {
+	switch {
+	case name == "analyze":
 		rest = separateIdentity(rest)
+	case !takesValue(flags, "i") && takesValue(flags, "identity"): // analyze's subcommands have age's -i alone
+		rest = replaceOption(rest, "-i", "--identity")
 	}
 	options, arguments := split(flags, rest)
 	out = append(out, options...)
@@ -198,6 +201,20 @@ func takesValue(flags []cli.Flag, name string) bool {
 		}
 	}
 	return false
+}
+
+// replaceOption writes an option's other name wherever it stands before "--".
+func replaceOption(args []string, old, name string) []string {
+	out := slices.Clone(args)
+	for i, a := range out {
+		if a == "--" {
+			break
+		}
+		if a == old {
+			out[i] = name
+		}
+	}
+	return out
 }
 
 // maxIdentity is the largest file that is taken for a key, in bytes.
