@@ -316,16 +316,14 @@ func (f *causeFinder) whole(e *Event, role Role) Link {
 
 // firstInput returns the first appearance of a value, if that is an input before the action.
 func (f *causeFinder) firstInput(value int, action *Event) *appearance {
-	for i := range f.first[value] {
-		if a := &f.first[value][i]; !a.event.same(action) {
-			if a.input && before(a.event, action) {
-				return a
-			}
-			return nil
-		}
+	if len(f.first[value]) == 0 {
 		return nil
 	}
-	return nil
+	a := &f.first[value][0]
+	if !a.input || a.event.same(action) || !before(a.event, action) {
+		return nil
+	}
+	return a
 }
 
 // chain lists what carried the value to the action, and the prompt that the action answers.
