@@ -136,7 +136,7 @@ func loadRules(c *cli.Context) (list []*sigma.Rule, err error) {
 		if err != nil {
 			return nil, &codeError{exitUsage, fmt.Errorf("reading rules from %q: %w", dir, err), []string{"openclaw-ir analyze rules test " + dir}}
 		}
-		list = append(list, more...)
+		list = rules.Merge(list, more)
 	}
 	return list, nil
 }
