@@ -9,8 +9,11 @@ const (
 // explained are all differences between the real command and this package over the cases of testdata/audit.
 var explained = []difference{
 	{"2026.9.6", "*", "+channels.*", pluginsNotLoaded},
-	{"2026.3.31", "open-chan", "+channels.*", pluginsNotLoaded},
+	{"2026.3.31", "*", "+channels.*", pluginsNotLoaded},
 	{"2026.9.6", "*", "+browser.*", browserNotLoaded},
+	{"2026.7.1", "*", "+browser.*", browserNotLoaded},
+	{"2026.3.31", "sandbox-bad", "+config.insecure_or_dangerous_flags", "2026.3.31 does not count dangerouslyAllowReservedContainerTargets among its dangerous flags yet"},
+	{"2026.3.31", "hooks-lax", "+config.insecure_or_dangerous_flags", "2026.3.31 does not count hooks.allowRequestSessionKey among its dangerous flags yet; it has the same as hooks.request_session_key_enabled"},
 
 	{"2026.*", "*", "-channels.telegram.warning.*", "the plugin's own text about open groups, which 2026.9.6 has as channels.<provider>.groups.open; we have it under that id in every release"},
 

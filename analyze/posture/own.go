@@ -121,7 +121,7 @@ func (s *state) silentDevices(o *outcome) {
 }
 
 // A job is an automation that runs something by itself.
-type job struct{ id, name, kind, does, where string }
+type job struct{ id, name, kind, where string }
 
 func (s *state) jobs() (all []job) {
 	add := func(v any, where string) {

@@ -63,7 +63,7 @@ type Repair struct {
 // A ModeRepair narrows the permissions of one file or directory. Links are never followed.
 type ModeRepair struct {
 	Path string `json:"path"` // absolute path on the host
-	Want uint32 `json:"want"` // permissions: 0600 or 0700
+	Want uint32 `json:"want"` // permissions it then has, such as 0600 or 0700
 }
 
 // A ConfigSet sets one value of the config.

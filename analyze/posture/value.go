@@ -1,7 +1,6 @@
 package posture
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -90,15 +89,6 @@ func lines(items []string) string {
 
 // named joins names in one line, bounded as lines is.
 func named(items []string) string { return strings.ReplaceAll(lines(items), "\n", ", ") }
-
-// show renders a config value that is no secret, shortened.
-func show(v any) string {
-	data, err := json.Marshal(v)
-	if err != nil {
-		return "?"
-	}
-	return short(string(data))
-}
 
 // short cuts a text from the config at a length a line can hold.
 func short(s string) string {
