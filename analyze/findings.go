@@ -100,7 +100,7 @@ func (x *investigation) run(ctx context.Context) error {
 		return err
 	}
 	x.sequences(m, r)
-	x.cut += m.Cut()
+	x.cut += m.Cut() + r.cut
 	return nil
 }
 

@@ -76,6 +76,7 @@ type recorder struct {
 	parsed  *shell.Command // the event's command, nil if it is none
 	records []*sigma.Record
 	n       int
+	cut     int64 // texts that were too long to be looked at wholly
 }
 
 func newRecorder(list *ioc.List, w *world) *recorder {
@@ -107,6 +108,19 @@ func (r *recorder) of(e *Event) []*sigma.Record {
 		r.other(e)
 	}
 	return r.records[:r.n]
+}
+
+// maxText is how much of one text is matched, in bytes: what is in its middle beyond that is not looked at, and counted. No
+// text may cost more than a moment.
+const maxText = 1 << 20
+
+// bounded is a text's start and end, together no longer than maxText.
+func (r *recorder) bounded(text string) string {
+	if len(text) <= maxText {
+		return text
+	}
+	r.cut++
+	return start(text, maxText*3/4) + "\n" + text[len(text)-maxText/4:]
 }
 
 // bare begins a record.
@@ -220,7 +234,7 @@ var installed = regexp.MustCompile(`(?i)\b(?:clawd?hub|openclaw\s+skills?|skills
 // text makes a record of a text that was said, returned or written, with what is encoded in it.
 func (r *recorder) text(e *Event, category, field, text string) *sigma.Record {
 	rec := r.record(e, category)
-	inner, fence := unfence(text)
+	inner, fence := unfence(r.bounded(text))
 	if fence != "" {
 		rec.Add("Wrapper", fence, "")
 	}
@@ -229,6 +243,7 @@ func (r *recorder) text(e *Event, category, field, text string) *sigma.Record {
 }
 
 func (r *recorder) texts(rec *sigma.Record, field, text string) {
+	text = r.bounded(text)
 	r.value(rec, field, text, "")
 	for _, d := range shell.Decode(text) {
 		r.value(rec, field, d.Text, d.Encoding)
@@ -246,15 +261,19 @@ func (r *recorder) command(e *Event) {
 	}
 	c := r.shell.Parse(e.What)
 	r.parsed = c
+	if c.Cut && len(e.What) <= maxText {
+		r.cut++
+	}
 	whole := r.process(e)
-	whole.Add("Typed", e.What, "")
-	if r.world.isOwnBot(e.What) {
+	typed := r.bounded(e.What)
+	whole.Add("Typed", typed, "")
+	if r.world.isOwnBot(typed) {
 		whole.Add("OwnBot", "true", "")
 	}
 	for _, l := range c.Layers {
 		r.value(whole, "CommandLine", l.Text, l.Name)
 	}
-	if m := installed.FindStringSubmatch(e.What); m != nil {
+	if m := installed.FindStringSubmatch(start(e.What, maxKept)); m != nil {
 		r.skill(whole, m[1], m[2], "")
 	}
 	for _, f := range []struct {
@@ -347,7 +366,7 @@ func (r *recorder) write(e *Event) {
 // fetch makes the record of a page that was asked for.
 func (r *recorder) fetch(e *Event) {
 	rec := r.record(e, CategoryProxy)
-	r.value(rec, "c-uri", e.What, "")
+	r.value(rec, "c-uri", r.bounded(e.What), "")
 	if u, err := url.Parse(e.What); err == nil && u.Hostname() != "" {
 		rec.Add("cs-host", strings.ToLower(u.Hostname()), "")
 		rec.Add("Host", strings.ToLower(u.Hostname()), "")
@@ -364,7 +383,9 @@ func (r *recorder) fetch(e *Event) {
 // methodOf is the method of a request, as its arguments name it.
 func methodOf(args string) string {
 	var named struct{ Method string }
-	_ = json.Unmarshal([]byte(args), &named) // arguments that are no object name none
+	if len(args) <= maxText {
+		_ = json.Unmarshal([]byte(args), &named) // arguments that are no object name none
+	}
 	return strings.ToUpper(named.Method)
 }
 
@@ -424,7 +445,9 @@ func (r *recorder) call(e *Event) {
 	}
 	r.texts(rec, "Arguments", args)
 	var named struct{ Action, Model, SessionKey string }
-	_ = json.Unmarshal([]byte(args), &named) // arguments that are no object name nothing
+	if len(args) <= maxText {
+		_ = json.Unmarshal([]byte(args), &named) // arguments that are no object name nothing
+	}
 	rec.Add("Action", firstNonEmpty(named.Action, e.Target), "")
 	rec.Add("Target", firstNonEmpty(named.SessionKey, e.Target), "")
 	if named.Model != "" {
@@ -455,10 +478,13 @@ func scopeOf(address string) string {
 // tailnet is the range of carrier-grade NAT, which Tailscale uses.
 var tailnet = netip.MustParsePrefix("100.64.0.0/10")
 
+// maxPath is the longest path there is, in bytes (Linux' PATH_MAX).
+const maxPath = 4096
+
 // canonical writes a path so that one rule finds it in every home and under every name that OpenClaw has had.
 func canonical(file string) string {
-	if file == "" {
-		return file
+	if file == "" || len(file) > maxPath {
+		return start(file, maxPath)
 	}
 	for _, home := range []string{"/.clawdbot/", "/.moltbot/"} {
 		file = strings.Replace(file, home, "/.openclaw/", 1)

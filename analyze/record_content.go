@@ -11,6 +11,9 @@ var attachmentNames = map[string]bool{"media": true, "mediaUrl": true, "path": t
 
 // attachments lists the files that a message or a form takes along.
 func attachments(e *Event) (files []string) {
+	if len(e.Args) > maxArguments {
+		return nil
+	}
 	var p jsonl.Parser
 	p.Reset([]byte(e.Args))
 	for name := range p.Members() {
@@ -36,8 +39,14 @@ func attachments(e *Event) (files []string) {
 	return files
 }
 
+// maxArguments bounds the arguments that are parsed, in bytes; longer ones are matched as they are.
+const maxArguments = 8 << 20
+
 // written is the text that a call put into the event's file.
 func written(e *Event) string {
+	if len(e.Args) > maxArguments {
+		return e.Args
+	}
 	if strings.Contains(e.Args, "*** Begin Patch") {
 		return patched(e)
 	}

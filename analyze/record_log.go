@@ -15,7 +15,7 @@ var logNames = map[string]string{
 // log makes the record of a line of the gateway's log.
 func (r *recorder) log(e *Event) {
 	rec := r.record(e, CategoryLog)
-	r.value(rec, "Message", e.What, "")
+	r.value(rec, "Message", r.bounded(e.What), "")
 	rec.Add("Subsystem", e.Tool, "")
 	rec.Add("Level", e.Target, "")
 	said := logFields(e.What)

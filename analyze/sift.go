@@ -121,7 +121,7 @@ func (s *sifter) work(r *recorder) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.cut += m.Cut()
+	s.cut += m.Cut() + r.cut
 }
 
 // match notes which rules the event's records meet: each rule once, where its level is highest.
