@@ -112,11 +112,12 @@ func (d *derivers) noTrigger(e *Event) {
 // isOfLedger reports an event that a ledger tells, which names no asker.
 func isOfLedger(e *Event) bool { return e.Source != nil && e.Source.Form.String() == "ledger" }
 
-// sequences matches what detectors found in the course of events.
-func (x *investigation) sequences(m *sigma.Matcher, r *recorder) {
-	for i := range x.judge.derive.found {
-		x.sequence(m, r, &x.judge.derive.found[i])
+// sequences matches what detectors found in the course of events, but for the first so many, and returns how many there are.
+func (x *investigation) sequences(m *sigma.Matcher, r *recorder, done int) int {
+	for i := range x.judge.derive.found[done:] {
+		x.sequence(m, r, &x.judge.derive.found[done+i])
 	}
+	return len(x.judge.derive.found)
 }
 
 // sequence judges one thing that a detector found.

@@ -96,10 +96,11 @@ func (x *investigation) run(ctx context.Context) error {
 	if err := x.still(ctx, m, r); err != nil {
 		return err
 	}
+	seen := x.sequences(m, r, 0)
 	if err := x.explain(ctx, w); err != nil {
 		return err
 	}
-	x.sequences(m, r)
+	x.sequences(m, r, seen) // those that causes have shown
 	x.cut += m.Cut() + r.cut
 	return nil
 }

@@ -30,14 +30,11 @@ func (e *Event) acts() bool {
 
 // explain finds the causes of what is bad enough, and which instructions were heeded.
 func (x *investigation) explain(ctx context.Context, w *world) error {
-	var grave []*Finding
-	var events []*Event
-	for _, f := range x.judge.found.list {
-		if f.Level >= explained {
-			grave, events = append(grave, f), append(events, f.subject())
-		}
+	grave := x.grave()
+	events := make([]*Event, len(grave), len(grave)+len(x.judge.after))
+	for i, f := range grave {
+		events[i] = f.subject()
 	}
-	n := len(events)
 	events = append(events, x.judge.after...)
 	if len(events) == 0 {
 		return nil
@@ -49,25 +46,54 @@ func (x *investigation) explain(ctx context.Context, w *world) error {
 		return err
 	}
 	for i, f := range grave {
-		f.Cause = causes[i]
+		f.explainedBy(causes[i])
+	}
+	x.heed(events, causes, len(grave))
+	return nil
+}
+
+// grave lists the findings whose causes are looked for.
+func (x *investigation) grave() (list []*Finding) {
+	for _, f := range x.judge.found.list {
 		switch {
-		case f.Cause == nil:
-			f.Cause = &Cause{Grade: GradeNone, Note: "not looked for: there are more findings than causes are looked for at a time; openclaw-ir analyze why EVENT"}
-		case f.Event == nil && f.Cause.Grade != GradeValue:
-			f.Cause = &Cause{Grade: GradeNone, Note: "no input in the evidence names it"}
+		case f.Level < explained:
+		case family(f.Rule) == "INT":
+			f.Cause = &Cause{Grade: GradeNone, Note: "what changes the record is in no transcript"}
+		default:
+			list = append(list, f)
 		}
 	}
+	return list
+}
+
+// explainedBy gives a finding its cause, or says why it has none.
+func (f *Finding) explainedBy(c *Cause) {
+	switch {
+	case c == nil:
+		c = &Cause{Grade: GradeNone, Note: "not looked for: there are more findings than causes are looked for at a time; openclaw-ir analyze why EVENT"}
+	case f.Event == nil && c.Grade != GradeValue:
+		c = &Cause{Grade: GradeNone, Note: "no input in the evidence names it"}
+	}
+	f.Cause = c
+}
+
+// heed notes which inputs with instructions the agent acted on: it used a value of theirs, or, of the deeds that are findings
+// (the first so many), did nothing else that turn that would explain them.
+func (x *investigation) heed(events []*Event, causes []*Cause, findings int) {
 	heeded := map[string]bool{}
 	for i, c := range causes {
-		if in := c.Input(); in != nil && events[i].acts() && (c.Grade == GradeValue || i < n && in.Role == RoleCause && in.Event.Kind == KindResult) && x.judge.injected[in.Event.ID()] != "" {
+		in := c.Input()
+		if in == nil || !events[i].acts() || x.judge.injected[in.Event.ID()] == "" {
+			continue
+		}
+		if c.Grade == GradeValue || i < findings && in.Event.Kind == KindResult {
 			heeded[in.Event.ID()] = true
-			if c.Grade == GradeValue {
-				x.provenance(events[i], c)
-			}
+		}
+		if c.Grade == GradeValue {
+			x.provenance(events[i], c)
 		}
 	}
 	x.unheeded(heeded)
-	return nil
 }
 
 // subject is what a finding's cause is looked for by: the event, or for what lies at rest the words and the path of it.
