@@ -32,7 +32,7 @@ func BenchmarkParse(b *testing.B) {
 		}, command[:min(14, len(command))]), func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				p.Parse(command)
+				p.follow(command)
 			}
 		})
 	}

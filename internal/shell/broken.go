@@ -2,17 +2,41 @@ package shell
 
 import (
 	"errors"
-	"regexp"
 	"strings"
 
 	"mvdan.cc/sh/v3/syntax"
 )
 
-// powerShell is a sign that a command is of PowerShell, whose syntax looks like a shell's but is not.
-var powerShell = regexp.MustCompile(`(?i)\$env:|\$PSVersionTable|\b(?:invoke|get|set|new|start|add|remove|out)-[a-z]{3,}[^/.\w-]|\[(?:system|convert|net)\.|\biwr\s|\birm\s`)
-
+// isPowerShell reports whether a command is of PowerShell, whose syntax looks like a shell's but is not: a variable of the
+// environment, a type of .NET, or a name such as Get-Item.
 func isPowerShell(text string) bool {
-	return strings.ContainsAny(text, "-:[iI") && powerShell.MatchString(text)
+	for _, sign := range []string{"$env:", "$Env:", "$PSVersionTable", "[System.", "[Convert]::", "[Net."} {
+		if strings.Contains(text, sign) {
+			return true
+		}
+	}
+	for i := 1; i+1 < len(text); i++ {
+		n := strings.IndexByte(text[i:len(text)-1], '-')
+		if n < 0 {
+			return false
+		}
+		if i += n; isUpper(text[i+1]) && isVerb(text[:i]) {
+			return true
+		}
+	}
+	return false
+}
+
+func isUpper(c byte) bool { return 'A' <= c && c <= 'Z' }
+
+// isVerb reports whether text ends in one of the verbs that PowerShell's commands begin with, where a word begins.
+func isVerb(text string) bool {
+	for _, verb := range []string{"Invoke", "Get", "Set", "New", "Start", "Stop", "Add", "Remove", "Out", "Expand", "Import", "Write"} {
+		if before, ok := strings.CutSuffix(text, verb); ok {
+			return before == "" || strings.IndexByte(" \t\n;|({&", before[len(before)-1]) >= 0
+		}
+	}
+	return false
 }
 
 // maxRepairs is how many endings are tried on a torn command.

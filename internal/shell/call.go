@@ -195,7 +195,7 @@ func (s *script) assign(a *syntax.Assign, used bool) {
 	for _, v := range x.values {
 		s.spend(len(v.text))
 	}
-	s.vars[a.Name.Value] = x
+	s.set(a.Name.Value, x)
 }
 
 // assigned writes and returns the value that is assigned.
@@ -278,7 +278,7 @@ func (s *script) declare(c *syntax.DeclClause) value {
 		b.add(s.out.since(start))
 	}
 	if len(s.processes) < maxProcesses {
-		s.processes = append(s.processes, process{name: c.Variant.Value, redirs: b.value(), parent: s.parent})
+		s.processes = append(s.processes, process{name: c.Variant.Value, args: []arg{}, redirs: b.value(), parent: s.parent})
 	}
 	return known("")
 }

@@ -28,11 +28,11 @@ func decodeRun(s string, kind runKind, most int) (text, encoding string) {
 	case escapes:
 		return asText(unescape(s, '\\', 2), "escape", most)
 	}
-	s = strings.NewReplacer("\n", "", "\r", "", `\n`, "", `\r`, "").Replace(s)
+	if strings.ContainsAny(s, "\n\\") {
+		s = unwrapped.Replace(s)
+	}
 	if b, ok := fromHex(s); ok {
-		if text, encoding = asText(b, "hex", most); text != "" {
-			return text, encoding
-		}
+		return asText(b, "hex", most)
 	}
 	if text, encoding = decodeBase64(s, most); text != "" {
 		return text, encoding
@@ -43,30 +43,78 @@ func decodeRun(s string, kind runKind, most int) (text, encoding string) {
 	return "", ""
 }
 
+// unwrapped removes line breaks, also those escaped for JSON.
+var unwrapped = strings.NewReplacer("\n", "", "\r", "", `\n`, "", `\r`, "")
+
+// standard turns base64's URL alphabet into the standard one.
+var standard = strings.NewReplacer("-", "+", "_", "/")
+
 // decodeBase64 tries the run from its start and, since a path or a name may stand right before it, from each of the three
 // next letters and after its first slashes.
 func decodeBase64(s string, most int) (text, encoding string) {
-	for _, start := range base64Starts(s) {
-		if b, ok := fromBase64(s[start:min(len(s), start+quickLook)]); !ok || !mayBeText(b) {
+	for k := range 4 {
+		if text, encoding = base64At(s, k, most); text != "" {
+			return text, encoding
+		}
+	}
+	for i, tries := 4, 0; i < len(s)-minEncoded && tries < 4; i++ {
+		if s[i-1] != '/' {
 			continue
 		}
-		if b, ok := fromBase64(s[start:]); ok {
-			if text, encoding = asText(b, "base64", most); text != "" {
-				return text, encoding
-			}
+		tries++
+		if text, encoding = base64At(s, i, most); text != "" {
+			return text, encoding
 		}
 	}
 	return "", ""
 }
 
-func base64Starts(s string) []int {
-	starts := []int{0, 1, 2, 3}
-	for i := 0; i < len(s)-minEncoded && len(starts) < 8; i++ {
-		if s[i] == '/' && i >= 3 {
-			starts = append(starts, i+1)
+func base64At(s string, start, most int) (text, encoding string) {
+	if !looksLikeText(s[start:min(len(s), start+quickLook)]) {
+		return "", ""
+	}
+	b, ok := fromBase64(s[start:])
+	if !ok {
+		return "", ""
+	}
+	return asText(b, "base64", most)
+}
+
+// looksLikeText reports whether the first letters of a base64 text allow that it is text, or something compressed.
+func looksLikeText(s string) bool {
+	var b [quickLook]byte
+	n := 0
+	for i := 0; i+3 < len(s); i += 4 {
+		v := uint32(sextet[s[i]])<<18 | uint32(sextet[s[i+1]])<<12 | uint32(sextet[s[i+2]])<<6 | uint32(sextet[s[i+3]])
+		b[n], b[n+1], b[n+2] = byte(v>>16), byte(v>>8), byte(v)
+		n += 3
+	}
+	good, zeros := 0, 0
+	for i, c := range b[:n] {
+		switch {
+		case c == 0 && i%2 == 1:
+			zeros++
+		case isText[c]:
+			good++
+		case c >= 0x80 && c < 0xc0 && i > 0 && b[i-1] >= 0xc2:
+			good += 2 // the byte before leads it
+		case c >= 0x80 && c < 0xc0 && i > 0 && b[i-1] >= 0x80:
+			good++
 		}
 	}
-	return starts
+	return n > 0 && (isCompressed(b[:n]) || (good+zeros)*100 >= n*(minPrintable-10))
+}
+
+// sextet is the value of each letter of base64, in either alphabet.
+var sextet = sextets("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", "-_")
+
+func sextets(letters, others string) *[256]byte {
+	var t [256]byte
+	for i := range len(letters) {
+		t[letters[i]] = byte(i)
+	}
+	t[others[0]], t[others[1]] = 62, 63
+	return &t
 }
 
 // fromBase64 decodes either alphabet of base64, with padding or without. A last incomplete group is dropped.
@@ -75,17 +123,30 @@ func fromBase64(s string) ([]byte, bool) {
 	if len(s)%4 == 1 {
 		s = s[:len(s)-1]
 	}
-	s = strings.NewReplacer("-", "+", "_", "/").Replace(s)
+	if strings.ContainsAny(s, "-_") {
+		s = standard.Replace(s)
+	}
 	b, err := base64.RawStdEncoding.DecodeString(s)
 	return b, err == nil && len(b) > 0
 }
 
 func fromBase32(s string) ([]byte, bool) {
-	b, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(strings.ToUpper(strings.TrimRight(s, "=")))
+	s = strings.TrimRight(s, "=")
+	for i := range len(s) {
+		if c := s[i]; (c|0x20 < 'a' || c|0x20 > 'z') && (c < '2' || c > '7') {
+			return nil, false
+		}
+	}
+	b, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(strings.ToUpper(s))
 	return b, err == nil && len(b) > 0
 }
 
 func fromHex(s string) ([]byte, bool) {
+	for i := range len(s) {
+		if !isHex(s[i]) {
+			return nil, false
+		}
+	}
 	b, err := hex.DecodeString(s)
 	return b, err == nil && len(b) > 0
 }
@@ -109,11 +170,6 @@ func hexDigit(c byte) byte {
 		return c - '0'
 	}
 	return c | 0x20 - 'a' + 10
-}
-
-// mayBeText reports whether the first bytes of a decoded text allow that it is one, or is compressed.
-func mayBeText(b []byte) bool {
-	return isCompressed(b) || utf16Text(b) != "" || isPrintable(string(b), minPrintable/2)
 }
 
 func isCompressed(b []byte) bool {
@@ -163,7 +219,7 @@ func unpack(b []byte, most int) ([]byte, string) {
 
 // utf16Text returns b as text if it is ASCII in little-endian UTF-16, as PowerShell encodes commands.
 func utf16Text(b []byte) string {
-	if len(b) < 8 {
+	if len(b) < 8 || b[1] != 0 && b[3] != 0 {
 		return ""
 	}
 	units := make([]uint16, 0, len(b)/2)
@@ -186,11 +242,24 @@ func utf16Text(b []byte) string {
 // isPrintable reports whether so many percent of the characters of s are printable.
 func isPrintable(s string, percent int) bool {
 	good, all := 0, 0
-	for _, r := range s {
+	most := len(s) * (100 - percent) / 100 // so many others at most, even if each is of one byte
+	for i := 0; i < len(s); {
+		size, ok := 1, isText[s[i]]
+		if s[i] >= utf8.RuneSelf {
+			var r rune
+			r, size = utf8.DecodeRuneInString(s[i:])
+			ok = (r != utf8.RuneError || size > 1) && unicode.IsPrint(r)
+		}
+		i += size
 		all++
-		if r == '\n' || r == '\t' || r == '\r' || r != utf8.RuneError && unicode.IsPrint(r) {
+		if ok {
 			good++
+		} else if all-good > most {
+			return false
 		}
 	}
 	return all > 0 && good*100 >= all*percent
 }
+
+// isText marks the printable characters of ASCII and those that lay text out.
+var isText = marks("\t\n\r !\"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`abcdefghijklmnopqrstuvwxyz{|}~")

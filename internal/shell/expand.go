@@ -16,6 +16,14 @@ type variable struct {
 	array  bool
 }
 
+// set gives a name its value.
+func (f *follow) set(name string, x variable) {
+	if f.vars == nil {
+		f.vars = map[string]variable{}
+	}
+	f.vars[name] = x
+}
+
 // all returns the variable's values as one, joined by blanks.
 func (v variable) all() value {
 	if len(v.values) == 1 {

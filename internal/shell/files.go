@@ -57,6 +57,9 @@ func (s *script) output(path string, appends bool, text value) {
 
 // keep remembers what the command wrote to a file, and content returns it.
 func (s *script) keep(path string, text value) {
+	if s.files == nil {
+		s.files = map[string]value{}
+	}
 	if len(s.files) < maxFiles {
 		s.files[strings.TrimPrefix(path, "./")] = text
 	}
@@ -136,6 +139,8 @@ func inputs(c invocation) []arg {
 		return nil
 	case "base64", "gbase64", "base32", "gpg", "age", "jq", "yq", "gunzip", "zcat", "gzip":
 		f = flags{short: "wbo"}
+	case "head", "tail":
+		f = flags{"nc", []string{"lines", "bytes"}}
 	case "xxd":
 		f = flags{short: "clsgo"}
 	case "sed":

@@ -12,13 +12,7 @@ func FuzzParse(f *testing.F) {
 	f.Add("sudo -u x env A=*** bash -c \"grep 'rm -rf /' $F\" # c")
 	p := NewParser()
 	f.Fuzz(func(t *testing.T, command string) {
-		c := p.Parse(command)
-		if len(c.Layers) == 0 || len(c.Layers) > maxLayers || len(c.Processes) > maxProcesses {
-			t.Fatalf("bounds: %d layers, %d processes", len(c.Layers), len(c.Processes))
-		}
-		if !isSubsequence(strings.ReplaceAll(c.Layers[0].Text, Blank, ""), command) {
-			t.Fatalf("raw layer %q is not of %q", c.Layers[0].Text, command)
-		}
+		checkBounds(t, command, command, p.Parse(command))
 	})
 }
 

@@ -50,8 +50,12 @@ var prose = regexp.MustCompile("[^|;&<>`$]+")
 // keptOf returns what stays of a program's data words.
 func keptOf(c invocation) *regexp.Regexp {
 	switch c.name {
-	case "grep", "egrep", "fgrep", "zgrep", "rg", "ag", "ack", "ugrep", "git", "awk", "gawk", "mawk", "sed":
+	case "grep", "egrep", "fgrep", "zgrep", "rg", "ag", "ack", "ugrep", "awk", "gawk", "mawk", "sed":
 		return hunted
+	case "git":
+		if slices.ContainsFunc(c.args, func(a arg) bool { return a.text == "grep" || a.text == "log" }) {
+			return hunted
+		}
 	case "curl":
 		return prose
 	}

@@ -112,7 +112,7 @@ func (f *follow) finish() {
 }
 
 func (p process) finished() Process {
-	var b builder
+	b := builder{buf: make([]byte, 0, 64)}
 	done := Process{Name: p.name, Parent: p.parent}
 	for i, a := range p.args {
 		if i > 0 {

@@ -25,7 +25,14 @@ var errTooDeep = errors.New("nested too deep")
 type Parser struct {
 	dialects []*syntax.Parser
 	lenient  *syntax.Parser
+	seen     map[string]*Command
 }
+
+// What is kept of commands that were parsed: agents run many again and again.
+const (
+	maxSeen      = 2048
+	maxSeenBytes = 1024 // of a command
+)
 
 // NewParser returns a parser.
 func NewParser() *Parser {
@@ -39,6 +46,20 @@ func NewParser() *Parser {
 
 // Parse says what a recorded command runs. It never fails: what cannot be read as a shell command is Broken.
 func (p *Parser) Parse(command string) *Command {
+	if c := p.seen[command]; c != nil {
+		return c
+	}
+	c := p.follow(command)
+	if len(command) <= maxSeenBytes {
+		if p.seen == nil || len(p.seen) >= maxSeen {
+			p.seen = map[string]*Command{}
+		}
+		p.seen[strings.Clone(command)] = c
+	}
+	return c
+}
+
+func (p *Parser) follow(command string) *Command {
 	head, tail := cutLong(command)
 	f := newFollow(p, head)
 	f.cmd.Cut = head != command
@@ -49,10 +70,7 @@ func (p *Parser) Parse(command string) *Command {
 }
 
 func newFollow(p *Parser, text string) *follow {
-	return &follow{
-		parser: p, cmd: &Command{}, all: []*space{{text: text}},
-		vars: map[string]variable{}, files: map[string]value{}, functions: map[string]*function{},
-	}
+	return &follow{parser: p, cmd: &Command{}, all: []*space{{text: text}}}
 }
 
 // cutLong returns the parts of a command that are looked at.
@@ -94,6 +112,7 @@ func documentAtStart(command string) int {
 // top follows the command itself.
 func (f *follow) top(src value) {
 	s := &script{follow: f, src: src}
+	s.out.buf = make([]byte, 0, len(src.text)+len(src.text)/4)
 	f.scripts = append(f.scripts, s)
 	if words, ok := plainWords(src); ok {
 		s.simple(words, redirections{}, value{})

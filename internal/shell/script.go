@@ -306,12 +306,12 @@ func (s *script) loop(c *syntax.ForClause, in value) value {
 		s.inert(&items[i])
 	}
 	if len(items) == 0 || len(items) > maxTurns || !allExact(items) {
-		s.vars[words.Name.Value] = variable{values: []value{unknown("$"+words.Name.Value, items)}}
+		s.set(words.Name.Value, variable{values: []value{unknown("$"+words.Name.Value, items)}})
 		return s.body(c, in)
 	}
 	var out builder
 	for _, item := range items {
-		s.vars[words.Name.Value] = variable{values: []value{item.value}}
+		s.set(words.Name.Value, variable{values: []value{item.value}})
 		out.add(s.body(c, in))
 	}
 	return s.bounded(out)
@@ -369,6 +369,9 @@ func (s *script) function(c *syntax.FuncDecl) value {
 	}
 	s.emit(c.Name.Value + "() ")
 	f := &function{script: s, body: c.Body}
+	if s.functions == nil {
+		s.functions = map[string]*function{}
+	}
 	s.functions[c.Name.Value] = f
 	f.busy = true
 	was := s.unknownParams

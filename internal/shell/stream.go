@@ -72,7 +72,7 @@ func (s *script) printed(args []arg) value {
 func runPrintf(s *script, c invocation) value {
 	args := c.operands()
 	if len(args) > 2 && args[0].text == "-v" {
-		s.vars[args[1].text] = variable{values: []value{s.format(args[2:])}}
+		s.set(args[1].text, variable{values: []value{s.format(args[2:])}})
 		return known("")
 	}
 	if len(args) > 0 && args[0].text == "--" {
@@ -346,11 +346,11 @@ func runRead(s *script, c invocation) value {
 			v := c.in
 			v.text = strings.TrimRight(v.text, "\n")
 			v.segs = v.origin(0, len(v.text))
-			s.vars[a.text] = variable{values: []value{v}}
+			s.set(a.text, variable{values: []value{v}})
 		}
 	}
 	if a, ok := option(args, 'a', ""); ok {
-		s.vars[a.text] = variable{values: []value{c.in}, array: true}
+		s.set(a.text, variable{values: []value{c.in}, array: true})
 	}
 	return known("")
 }

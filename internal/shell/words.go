@@ -47,6 +47,14 @@ func (s *script) args(words []*syntax.Word) []arg {
 
 // fields expands a word as bash does: braces, variables and commands with known values, splitting.
 func (s *script) fields(w *syntax.Word) []arg {
+	if len(w.Parts) == 0 {
+		return nil
+	}
+	if l, ok := w.Parts[0].(*syntax.Lit); ok && len(w.Parts) == 1 {
+		if v := s.lit(l); !strings.ContainsAny(v.text, "\\{") {
+			return []arg{{value: canonical(v), word: w}}
+		}
+	}
 	var args []arg
 	for _, atoms := range s.braced(s.atoms(w.Parts, nil, plain)) {
 		args = append(args, join(atoms, w)...)
@@ -77,6 +85,9 @@ func (s *script) text(w *syntax.Word) value {
 
 // join makes the words of atoms: one, or several where an expansion is split, or none.
 func join(atoms []atom, w *syntax.Word) []arg {
+	if len(atoms) == 1 && atoms[0].kind <= quoted {
+		return []arg{{value: atoms[0].value, quoted: atoms[0].kind == quoted, word: w}}
+	}
 	var args []arg
 	var b builder
 	open, inQuotes := false, false
