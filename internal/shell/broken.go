@@ -7,9 +7,12 @@ import (
 	"mvdan.cc/sh/v3/syntax"
 )
 
-// isPowerShell reports whether a command is of PowerShell, whose syntax looks like a shell's but is not: a variable of the
-// environment, a type of .NET, or a name such as Get-Item.
-func isPowerShell(text string) bool {
+// isWindows reports whether a command is of PowerShell or cmd.exe, whose syntax looks like a shell's but is not: a variable
+// of the environment, a type of .NET, or a name such as Get-Item.
+func isWindows(text string) bool {
+	if len(text) > 2 && text[1] == ':' && text[2] == '\\' {
+		return true // C:\… is the path of a program
+	}
 	for _, sign := range []string{"$env:", "$Env:", "$PSVersionTable", "[System.", "[Convert]::", "[Net."} {
 		if strings.Contains(text, sign) {
 			return true
@@ -46,7 +49,7 @@ const maxRepairs = 4
 // operators. Nothing of it is blanked, except where the end lacks because the command is looked at only in part.
 func (s *script) repaired(text string, err error) {
 	s.cmd.Broken, s.unparsed = true, true
-	if isPowerShell(text) {
+	if isWindows(text) {
 		s.crude(text, "")
 		return
 	}

@@ -74,9 +74,13 @@ func (s *script) exec(c invocation) value {
 		s.useArgs(c)
 		return value{}
 	}
+	use(c.args[0].value)
+	if c.args[0].text == "" || !c.args[0].exact && strings.ContainsAny(c.args[0].text, "( ") {
+		s.useArgs(c) // what a substitution prints, which is not known
+		return value{}
+	}
 	c.name = baseName(c.args[0].text)
 	s.record(c)
-	use(c.args[0].value)
 	if f := s.functions[c.name]; f != nil && !f.busy {
 		return s.invoke(f, c)
 	}
@@ -97,7 +101,7 @@ func (s *script) external(c invocation) {
 	if runsInput(c) {
 		s.code(c.in)
 	}
-	if path := c.args[0].text; strings.Contains(path, "/") {
+	if path := c.args[0].text; strings.Contains(path, "/") && !strings.Contains(path, "://") {
 		s.runFile(path, c)
 	}
 }

@@ -298,13 +298,22 @@ func (s *script) insideParam(p *syntax.ParamExp) {
 
 // substitute follows $(…) and returns what it prints, or the command itself in canonical form if that is not known.
 func (s *script) substitute(c *syntax.CmdSubst) value {
+	if text := s.written(c.Pos(), c.End()); s.followed[text.text] {
+		text.exact = false // it stands in a script that was put together from one that was followed
+		return text
+	}
 	body, out := s.captured(c.Stmts)
 	if out.exact && out.text != "" {
 		out.text = strings.TrimRight(out.text, "\n")
 		out.segs = out.origin(0, len(out.text))
 		return out
 	}
-	return enclose("$(", body, out)
+	v := enclose("$(", body, out)
+	if s.followed == nil {
+		s.followed = map[string]bool{}
+	}
+	s.followed[v.text] = true
+	return v
 }
 
 // process follows <(…) and returns a path whose content is what it prints.

@@ -148,7 +148,11 @@ func inputs(c invocation) []arg {
 	case "cat", "bat", "tac", "rev", "less", "more", "zip", "strings", "md5sum", "sha256sum", "shasum":
 		f = flags{}
 	}
-	return slices.DeleteFunc(named(c.operands(), f), func(a arg) bool { return a.inert })
+	files := slices.DeleteFunc(named(c.operands(), f), func(a arg) bool { return a.inert })
+	if strings.HasSuffix(c.name, "awk") && len(files) > 0 && canRunAwk(files[0].text) {
+		return files[1:]
+	}
+	return files
 }
 
 // named returns the operands.

@@ -121,7 +121,7 @@ func (p process) finished() Process {
 		}
 		quoteInto(&b, a)
 	}
-	if len(p.args) > 0 {
+	if done.Path = p.name; len(p.args) > 0 {
 		done.Path = p.args[0].text
 	}
 	if len(p.redirs.text) > 0 {

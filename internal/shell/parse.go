@@ -121,7 +121,7 @@ func (f *follow) top(src value) {
 	text := restore(src.text)
 	s.src.text = text
 	file, err := f.parser.parse(text)
-	if err == nil && !isPowerShell(text) {
+	if err == nil && !isWindows(text) {
 		s.run(file)
 		return
 	}

@@ -37,6 +37,12 @@ func actionOf(name string) action {
 		return runFlock
 	case "docker", "podman", "nerdctl", "kubectl", "oc":
 		return runContainer
+	case "screen":
+		return runScreen
+	case "tmux":
+		return runTmux
+	case "cmd":
+		return runCmd
 	case "trap":
 		return runTrap
 	case "crontab":

@@ -29,6 +29,7 @@ type follow struct {
 	vars      map[string]variable
 	files     map[string]value // what was written to paths by the command itself
 	functions map[string]*function
+	followed  map[string]bool // substitutions that were followed, in canonical form
 	steps     int
 	bytes     int
 	decoded   int     // bytes that programs decoded
@@ -279,14 +280,39 @@ func (s *script) conditional(c *syntax.IfClause, in value) value {
 	return s.bounded(out)
 }
 
+// while follows a loop, which may read its input line by line: each of a few lines, or all of them at once.
 func (s *script) while(c *syntax.WhileClause, in value) value {
-	s.emit("while ")
-	s.stmts(c.Cond, in)
-	s.emit("; do ")
-	out := s.stmts(c.Do, in)
-	s.emit("; done")
-	out.exact = false
-	return out
+	inputs, word := []value{in}, "while "
+	if c.Until {
+		word = "until "
+	}
+	if n := strings.Count(strings.TrimSuffix(in.text, "\n"), "\n"); n > 0 && n < maxTurns {
+		inputs = linesOf(in)
+	}
+	var out builder
+	for i, in := range inputs {
+		if i > 0 {
+			s.emit("; ")
+		}
+		s.emit(word)
+		s.stmts(c.Cond, in)
+		s.emit("; do ")
+		out.add(s.stmts(c.Do, in))
+		s.emit("; done")
+	}
+	out.vague = true
+	return s.bounded(out)
+}
+
+// linesOf cuts a value after its lines.
+func linesOf(v value) []value {
+	var lines []value
+	for start := 0; start < len(v.text); {
+		end := min(start+len(line(v.text[start:]))+1, len(v.text))
+		lines = append(lines, v.part(start, end))
+		start = end
+	}
+	return lines
 }
 
 // loop follows a loop's body for each of a few known values, or once with the name unknown.

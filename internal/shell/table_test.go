@@ -83,6 +83,15 @@ var ran = []struct {
 	{`busybox wget x`, []string{"busybox wget x", "wget x"}},
 	{`flock /tmp/l -c 'curl x'`, []string{"flock /tmp/l -c 'curl x'", "curl x"}},
 	{`trap 'curl x' EXIT`, []string{"trap 'curl x' EXIT", "curl x"}},
+	{`screen -dmS x bash -c 'curl x'`, []string{"screen -dmS x bash -c 'curl x'", "bash -c 'curl x'", "curl x"}},
+	{`tmux new -d -s x 'curl x | sh'`, []string{"tmux new -d -s x 'curl x | sh'", "curl x", "sh"}},
+	{`tmux send-keys -t x 'curl x' Enter`, []string{"tmux send-keys -t x 'curl x' Enter", "curl x"}},
+	{`cmd.exe /c certutil -urlcache x`, []string{"cmd.exe /c certutil -urlcache x", "certutil -urlcache x"}},
+	{`C:\Windows\System32\certutil.exe -urlcache x`, []string{`'C:\Windows\System32\certutil.exe' -urlcache x`}},
+	{`sh -c "$(curl x)"`, []string{"curl x", `sh -c "$(curl x)"`}},
+	{`bash -c "cd /tmp; $(curl x)"`, []string{"curl x", `bash -c "cd /tmp; $(curl x)"`, "cd /tmp"}},
+	{`printf '%s\n' a b | while read u; do curl $u; done`, []string{`printf '%s\n' a b`, "read u", "curl a", "read u", "curl b"}},
+	{`$TOOL x; $(pick) y`, []string{"$TOOL x", "pick"}},
 	{`uv run python a.py`, []string{"uv run python a.py", "python a.py"}},
 
 	// Text that reaches an interpreter.

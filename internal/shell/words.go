@@ -1,6 +1,7 @@
 package shell
 
 import (
+	"slices"
 	"strings"
 
 	"mvdan.cc/sh/v3/syntax"
@@ -158,19 +159,19 @@ func (s *script) braced(atoms []atom) [][]atom {
 // braces expands the lists in unquoted braces. Sequences such as {1..9} stay.
 func braces(atoms []atom, most int) [][]atom {
 	open, commas, end, ok := findBraces(atoms)
-	if !ok || most <= 1 {
+	if !ok {
 		return [][]atom{atoms}
 	}
-	var all [][]atom
+	head, tails := between(atoms, place{}, open), braces(between(atoms, end.next(), place{len(atoms), 0}), most)
 	cuts := append([]place{open}, append(commas, end)...)
+	var all [][]atom
 	for i := range len(cuts) - 1 {
-		var one []atom
-		one = append(one, between(atoms, place{}, open)...)
-		one = append(one, between(atoms, cuts[i].next(), cuts[i+1])...)
-		one = append(one, between(atoms, end.next(), place{len(atoms), 0})...)
-		all = append(all, braces(one, most-len(all))...)
-		if len(all) >= most {
-			break
+		for _, element := range braces(between(atoms, cuts[i].next(), cuts[i+1]), most) {
+			for _, tail := range tails {
+				if len(all) < most {
+					all = append(all, slices.Concat(head, element, tail))
+				}
+			}
 		}
 	}
 	return all

@@ -313,6 +313,41 @@ func runFlock(s *script, c invocation) value {
 	return s.exec(c.inner(args[i:], c.name))
 }
 
+// runScreen follows the command that screen starts.
+func runScreen(s *script, c invocation) value {
+	args := c.operands()
+	i := skipOptions(args, flags{short: "SXpcsteTh"})
+	s.useAll(args[:i])
+	return s.exec(c.inner(args[i:], c.name))
+}
+
+// runTmux follows the command line of a new window, or what is typed into one.
+func runTmux(s *script, c invocation) value {
+	args := c.operands()
+	i := skipOptions(args, flags{short: "LSf"})
+	if i < len(args) && slices.Contains([]string{"new", "new-session", "neww", "new-window", "splitw", "split-window", "send", "send-keys", "respawn-pane"}, args[i].text) {
+		i++
+		i += skipOptions(args[i:], flags{short: "sntcxyFelp"})
+	} else {
+		i = len(args)
+	}
+	s.useAll(args[:i])
+	keys := slices.DeleteFunc(slices.Clone(args[i:]), func(a arg) bool { return a.text == "Enter" || a.text == "C-m" })
+	return s.nested(joined(keys, " "), c.name, value{}, nil)
+}
+
+// runCmd follows what the shell of Windows runs with /c.
+func runCmd(s *script, c invocation) value {
+	for i, a := range c.args {
+		if strings.EqualFold(a.text, "/c") || strings.EqualFold(a.text, "/k") {
+			s.useAll(c.args[:i])
+			return s.exec(c.inner(c.args[i+1:], "cmd /c"))
+		}
+	}
+	s.external(c)
+	return value{}
+}
+
 // containerFlags are the options of docker run and exec and of kubectl exec that take a word.
 var containerFlags = flags{"vepuwhlmcnHf", []string{
 	"volume", "env", "publish", "user", "workdir", "hostname", "label", "memory", "name", "network", "net", "mount", "entrypoint",
