@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/clawbook/openclaw-ir/analyze/posture"
 	"github.com/clawbook/openclaw-ir/internal/ioc"
 	"github.com/clawbook/openclaw-ir/internal/openclaw"
 	"github.com/clawbook/openclaw-ir/internal/severity"
@@ -49,7 +50,7 @@ func Findings(ctx context.Context, fsys fs.FS, o FindingsOptions) (*FindingsRepo
 	if err != nil {
 		return nil, err
 	}
-	x := &investigation{options: o, set: set, list: ioc.NewList(o.Indicators), fsys: fsys, report: &Report{store: st}}
+	x := &investigation{options: o, set: set, list: ioc.NewList(o.Indicators), fsys: fsys, report: &Report{store: st}, pasts: map[string]*posture.Past{}}
 	if err := x.run(ctx); err != nil {
 		return x.result(), err
 	}
@@ -65,6 +66,7 @@ type investigation struct {
 	report  *Report
 	judge   *judge
 	cut     int64
+	pasts   map[string]*posture.Past // of the configurations, by state directory
 }
 
 func (x *investigation) timelineOptions() *Options {
@@ -75,6 +77,9 @@ func (x *investigation) timelineOptions() *Options {
 func (x *investigation) run(ctx context.Context) error {
 	installs, _ := openclaw.Find(x.fsys, x.options.Find)
 	w := x.report.readWorld(ctx, x.fsys, installs)
+	for _, in := range installs {
+		w.remember(x.past(ctx, in))
+	}
 	s := newSifter(ctx, x.set, x.list, w, x.report.store.add)
 	err := x.report.read(ctx, x.fsys, x.timelineOptions(), s.add)
 	x.cut = s.close()
@@ -103,6 +108,18 @@ func (x *investigation) run(ctx context.Context) error {
 	x.sequences(m, r, seen) // those that causes have shown
 	x.cut += m.Cut() + r.cut
 	return nil
+}
+
+// past reads the history of an installation's configuration, once.
+func (x *investigation) past(ctx context.Context, in *openclaw.Installation) *posture.Past {
+	past := x.pasts[in.StateDir]
+	if past == nil {
+		var gaps []openclaw.Gap
+		past, gaps = posture.History(ctx, x.fsys, in)
+		x.report.Coverage.gap(gaps...)
+		x.pasts[in.StateDir] = past
+	}
+	return past
 }
 
 // result sorts what was found and parts what is suppressed from it.

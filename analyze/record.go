@@ -431,6 +431,11 @@ func (r *recorder) other(e *Event) {
 			rec.Add(d.Name, d.Text, "")
 		}
 	}
+	if category == CategoryPairing && rec.Get("State") == "allowed" {
+		for _, d := range r.world.entry(rec.Get("PairedChannel"), rec.Get("Entry"), e.Time) {
+			rec.Add(d.Name, d.Text, "")
+		}
+	}
 }
 
 // call makes the record of a tool's call.

@@ -15,8 +15,7 @@ import (
 func (x *investigation) still(ctx context.Context, m *sigma.Matcher, r *recorder) error {
 	x.rest(ctx, m, r)
 	for _, in := range x.report.Installations {
-		past, gaps := posture.History(ctx, x.fsys, in)
-		x.report.Coverage.gap(gaps...)
+		past := x.past(ctx, in)
 		for i := range past.Transitions {
 			x.transition(m, r, in, past, &past.Transitions[i])
 		}

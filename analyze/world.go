@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/clawbook/openclaw-ir/analyze/posture"
 	"github.com/clawbook/openclaw-ir/internal/openclaw"
 	"github.com/clawbook/openclaw-ir/internal/stores"
 )
@@ -24,11 +25,12 @@ type world struct {
 	allowed map[[2]string]string // channel and sender → TrustOwner or TrustPaired
 	sandbox map[string]string    // agent → the sandbox's mode; "" is the default for all
 	bots    map[string]bool      // ids of the installations' own Telegram bots
+	listed  map[[2]string]int64  // channel and entry → since when an older config has it, in milliseconds
 }
 
 // readWorld reads what rules want to know of the installations. What cannot be read is a gap.
 func (r *Report) readWorld(ctx context.Context, fsys fs.FS, installs []*openclaw.Installation) *world {
-	w := &world{allowed: map[[2]string]string{}, sandbox: map[string]string{}, bots: map[string]bool{}}
+	w := &world{allowed: map[[2]string]string{}, sandbox: map[string]string{}, bots: map[string]bool{}, listed: map[[2]string]int64{}}
 	for _, in := range installs {
 		entries, gaps := stores.Allowed(ctx, fsys, in)
 		r.Coverage.gap(gaps...)
@@ -54,6 +56,40 @@ func (w *world) allow(e stores.AllowEntry) {
 			w.allowed[key] = TrustPaired
 		}
 	}
+}
+
+// remember notes whom older versions of a configuration let in. Of the last one, which may be an attacker's, nothing is noted.
+func (w *world) remember(past *posture.Past) {
+	for i := range past.Steps[:max(0, len(past.Steps)-1)] {
+		step := &past.Steps[i]
+		if step.Config == nil || step.From.NotAfter.IsZero() {
+			continue
+		}
+		for _, e := range stores.AllowedBy(step.Config) {
+			key := [2]string{e.Channel, e.Entry}
+			if _, known := w.listed[key]; e.Kind == "allow" && !known {
+				w.listed[key] = step.From.NotAfter.UnixMilli()
+			}
+		}
+	}
+}
+
+// entry says of somebody on a channel's allow-list, who was put there at a time in milliseconds, what makes that ordinary.
+// A list in a file is named by the channel and its account, with "-" between them, and either may hold another.
+func (w *world) entry(list, entry string, at int64) (fields []Detail) {
+	owner, listed := false, false
+	for channel := list; channel != ""; channel = channel[:max(0, strings.LastIndexByte(channel, '-'))] {
+		owner = owner || w.peer(channel, entry) == TrustOwner
+		since, ok := w.listed[[2]string{channel, entry}]
+		listed = listed || ok && since < at
+	}
+	if owner {
+		fields = append(fields, Detail{"OwnerEntry", "true"})
+	}
+	if listed {
+		fields = append(fields, Detail{"Baseline", "true"})
+	}
+	return fields
 }
 
 // addBots notes the ids of Telegram bots: what stands before the colon of their tokens, which is no secret.
@@ -109,14 +145,19 @@ func (w *world) trust(e *Event) string {
 	return TrustSystem
 }
 
-// peer tells how far somebody on a channel can be trusted.
+// peer tells how far somebody on a channel can be trusted. The owner stands on other lists too.
 func (w *world) peer(channel, sender string) string {
+	known := TrustUnknown
 	for _, key := range [][2]string{{channel, sender}, {"", sender}, {"", channel + ":" + sender}, {channel, channel + ":" + sender}} {
-		if t := w.allowed[key]; t != "" && sender != "" {
+		switch t := w.allowed[key]; {
+		case sender == "":
+		case t == TrustOwner:
 			return t
+		case t != "":
+			known = t
 		}
 	}
-	return TrustUnknown
+	return known
 }
 
 // recipient tells how far whoever gets a message can be trusted. channel is used where the recipient names none.

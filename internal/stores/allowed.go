@@ -65,7 +65,11 @@ func Allowed(ctx context.Context, fsys fs.FS, in *openclaw.Installation) (entrie
 		found, more := allowFiles(fsys, dir)
 		entries, gaps = append(entries, found...), append(gaps, more...)
 	}
-	return append(entries, allowConfig(in)...), gaps
+	for _, e := range AllowedBy(in.Config) {
+		e.Where = in.ConfigPath
+		entries = append(entries, e)
+	}
+	return entries, gaps
 }
 
 // An allowQuery reads one of the two tables of 2026.7 on. Its columns are channel, account, sender and time.
@@ -146,25 +150,26 @@ func elements(root *json5.Value, name string) []*json5.Value {
 	return nil
 }
 
-// allowConfig reads who may command the agent, and each channel's and account's allow list.
-func allowConfig(in *openclaw.Installation) (entries []AllowEntry) {
+// AllowedBy lists whom one version of the config lets in: who may command the agent, and each channel's and account's allow
+// list. Where is empty.
+func AllowedBy(c *openclaw.Config) (entries []AllowEntry) {
 	add := func(kind, channel, account string, names ...string) {
-		values, _ := in.Config.Get(names...).([]any)
+		values, _ := c.Get(names...).([]any)
 		for _, v := range values {
 			if n, ok := v.(float64); ok {
 				v = fmt.Sprintf("%.0f", n)
 			}
 			if s, ok := v.(string); ok {
-				entries = append(entries, AllowEntry{Kind: kind, Channel: channel, Account: account, Entry: short(s), Where: in.ConfigPath, Config: true})
+				entries = append(entries, AllowEntry{Kind: kind, Channel: channel, Account: account, Entry: short(s), Config: true})
 			}
 		}
 	}
 	add("owner", "", "", "commands", "ownerAllowFrom")
-	channels, _ := in.Config.Get("channels").(map[string]any)
+	channels, _ := c.Get("channels").(map[string]any)
 	for _, name := range sorted(channels) {
 		for _, key := range []string{"allowFrom", "groupAllowFrom"} {
 			add("allow", name, "", "channels", name, key)
-			accounts, _ := in.Config.Get("channels", name, "accounts").(map[string]any)
+			accounts, _ := c.Get("channels", name, "accounts").(map[string]any)
 			for _, account := range sorted(accounts) {
 				add("allow", name, account, "channels", name, "accounts", account, key)
 			}
