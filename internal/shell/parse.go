@@ -97,16 +97,16 @@ func documentAtStart(command string) int {
 	if rest == "" || rest[0] != '\'' && rest[0] != '"' {
 		return 0
 	}
-	name, _, ok := strings.Cut(rest[1:], rest[:1])
-	start := strings.IndexByte(command, '\n')
+	name, _, ok := strings.Cut(rest[1:min(len(rest), 256)], rest[:1])
+	start := strings.IndexByte(command[:maxHead], '\n')
 	if !ok || start < 0 {
 		return 0
 	}
-	n := strings.Index(command[start:], "\n"+name+"\n")
-	if n < 0 {
-		n = len(command) - start
+	most := min(len(command), start+maxDocument)
+	if n := strings.Index(command[start:most], "\n"+name+"\n"); n >= 0 {
+		return n
 	}
-	return min(n, maxDocument)
+	return most - start
 }
 
 // top follows the command itself.
