@@ -141,6 +141,8 @@ type Event struct {
 	Args    string   // the call's arguments, as JSON
 	Details []Detail // what a ledger's record says, by name
 	hits    []hit    // rules that met it
+	first   string   // true or false: whether what it deals with is new
+	hosts   []string // that a quick look found in it
 	values  []string // by which the input that led to it may be known
 }
 

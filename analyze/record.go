@@ -158,6 +158,9 @@ func (r *recorder) record(e *Event, category string) *sigma.Record {
 	if isUntrusted(e) {
 		rec.Add("Untrusted", "true", "")
 	}
+	if e.first == "true" || e.first == "false" && (r.parsed == nil || e.old(r.parsed.Hosts)) {
+		rec.Add("FirstSeen", e.first, "")
+	}
 	for _, m := range e.Marks {
 		switch name, value, _ := strings.Cut(m, ":"); name {
 		case "elevated":

@@ -42,6 +42,7 @@ type sifter struct {
 	todo      chan *sifted
 	order     chan *sifted
 	batch     *sifted
+	newcomers *newcomers
 	running   sync.WaitGroup
 	mu        sync.Mutex
 	cut       int64
@@ -62,7 +63,7 @@ type sifted struct {
 
 // newSifter begins to sift; take gets the events, one at a time. It must be closed.
 func newSifter(ctx context.Context, set *sigma.Set, list *ioc.List, w *world, take func(*Event)) *sifter {
-	s := &sifter{ctx: ctx, set: set, fields: correlated(set), ofProcess: map[*sigma.Rule]bool{}, batch: &sifted{}}
+	s := &sifter{ctx: ctx, set: set, fields: correlated(set), ofProcess: map[*sigma.Rule]bool{}, batch: &sifted{}, newcomers: newNewcomers()}
 	for _, rule := range set.Rules() {
 		s.ofProcess[rule] = slices.ContainsFunc(rule.Fields(), func(f string) bool { return f == "Image" || f == "ParentImage" })
 	}
@@ -84,6 +85,7 @@ func newSifter(ctx context.Context, set *sigma.Set, list *ioc.List, w *world, ta
 
 // add takes an event. The sifter owns it from then on.
 func (s *sifter) add(e *Event) {
+	s.newcomers.event(e)
 	s.batch.events = append(s.batch.events, e)
 	s.batch.bytes += len(e.What) + len(e.Args)
 	if len(s.batch.events) == siftBatch || s.batch.bytes >= siftBytes {
@@ -178,7 +180,7 @@ func (e *Event) shrink() {
 			e.mark(attachedMark + start(file, maxValue))
 		}
 	}
-	e.Args = ""
+	e.Args, e.hosts = "", nil
 	if e.Kind != KindExec && len(e.What) > maxKept {
 		e.What = strings.Clone(start(e.What, maxKept)) + "…"
 		e.mark("shortened")
