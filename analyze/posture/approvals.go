@@ -95,7 +95,7 @@ func parseJSON(data []byte) (any, bool) {
 	if err != nil {
 		return nil, false
 	}
-	return plainTree(v), true
+	return v.Plain(), true
 }
 
 // database reads a database of the evidence, if it is there. What is wrong with it is a gap.

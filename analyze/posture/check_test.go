@@ -220,7 +220,7 @@ func applied(t *testing.T, config string, sets []ConfigSet) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tree := plainTree(v).(map[string]any)
+	tree := v.Plain().(map[string]any)
 	for _, set := range sets {
 		at := tree
 		for _, name := range set.Path[:len(set.Path)-1] {

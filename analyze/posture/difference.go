@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/clawbook/openclaw-ir/internal/json5"
 )
 
 // A change is one place at which two trees differ. Applied to the one it gives the other.
@@ -142,29 +140,4 @@ func keyStep(before, name string) string {
 		return name
 	}
 	return "." + name
-}
-
-// plainTree turns a parsed value into maps and slices, as [openclaw.Config] holds them.
-func plainTree(v *json5.Value) any {
-	switch v.Kind {
-	case json5.Object:
-		tree := map[string]any{}
-		for _, m := range v.Members {
-			tree[m.Key] = plainTree(m.Value)
-		}
-		return tree
-	case json5.Array:
-		list := make([]any, 0, len(v.Elements))
-		for _, e := range v.Elements {
-			list = append(list, plainTree(e))
-		}
-		return list
-	case json5.String:
-		return v.Str
-	case json5.Number:
-		return v.Num
-	case json5.Bool:
-		return v.Bool
-	}
-	return nil
 }

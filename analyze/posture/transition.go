@@ -127,7 +127,7 @@ func (s *Step) tells() bool {
 // sets reports that a step's command gave a key the very value that it has after the transition.
 func (s *Step) sets(t *Transition) bool {
 	key, value, ok := setCommand(s.words)
-	return ok && !t.Secret && slices.Contains(flatten(commandKey(key), plainTree(typed(value))), leaf{t.Key, t.Value})
+	return ok && !t.Secret && slices.Contains(flatten(commandKey(key), typed(value).Plain()), leaf{t.Key, t.Value})
 }
 
 // mentions reports that the journal says that a step changed a key, or what it lies in.
@@ -168,7 +168,7 @@ func (p *Past) commanded(i int, m *mask) {
 	s := &p.Steps[i]
 	var list []Transition
 	if key, value, ok := setCommand(s.words); ok && len(key) > 0 {
-		for _, l := range flatten(commandKey(key), plainTree(typed(value))) {
+		for _, l := range flatten(commandKey(key), typed(value).Plain()) {
 			t := Transition{Key: l.key, Value: l.value}
 			if value == masked { // as the journal of 2026.9 has it
 				t.Secret, t.Value = true, ""

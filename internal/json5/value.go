@@ -106,3 +106,29 @@ func (v *Value) walk(path []string, fn func([]string, *Value) bool) {
 		e.walk(append(path, strconv.Itoa(i)), fn)
 	}
 }
+
+// Plain returns the value as encoding/json would: map[string]any, []any, string, float64, bool or nil. Of equal keys the last
+// counts.
+func (v *Value) Plain() any {
+	switch v.Kind {
+	case Object:
+		tree := map[string]any{}
+		for _, m := range v.Members {
+			tree[m.Key] = m.Value.Plain()
+		}
+		return tree
+	case Array:
+		list := make([]any, 0, len(v.Elements))
+		for _, e := range v.Elements {
+			list = append(list, e.Plain())
+		}
+		return list
+	case String:
+		return v.Str
+	case Number:
+		return v.Num
+	case Bool:
+		return v.Bool
+	}
+	return nil
+}

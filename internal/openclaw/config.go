@@ -89,14 +89,8 @@ func (l *configLoader) merge(v *json5.Value, file string, depth int) any {
 			list = append(list, l.merge(e, file, depth))
 		}
 		return list
-	case json5.String:
-		return v.Str
-	case json5.Number:
-		return v.Num
-	case json5.Bool:
-		return v.Bool
 	}
-	return nil
+	return v.Plain()
 }
 
 // includes returns the files an $include names, relative to the including file and inside the config's directory.

@@ -153,14 +153,14 @@ func wins(fsys fs.FS, file string, text []byte, edits json5.Patch, v Value) erro
 	if err != nil {
 		return err
 	}
-	if is := valueAt(fsys, file, text, v.Path); reflect.DeepEqual(is, plain(want)) {
+	if is := valueAt(fsys, file, text, v.Path); reflect.DeepEqual(is, want.Plain()) {
 		return errNothing
 	}
 	after, err := edits.Apply(text)
 	if err != nil {
 		return err
 	}
-	if is := valueAt(fsys, file, after, v.Path); !reflect.DeepEqual(is, plain(want)) {
+	if is := valueAt(fsys, file, after, v.Path); !reflect.DeepEqual(is, want.Plain()) {
 		return ErrIncluded
 	}
 	return nil
@@ -170,30 +170,6 @@ func wins(fsys fs.FS, file string, text []byte, edits json5.Patch, v Value) erro
 func valueAt(fsys fs.FS, file string, text []byte, path []string) any {
 	c, _ := openclaw.LoadConfig(instead{fsys, openclaw.FSName(file), text}, file)
 	return c.Get(path...)
-}
-
-func plain(v *json5.Value) any {
-	switch v.Kind {
-	case json5.Object:
-		m := map[string]any{}
-		for _, e := range v.Members {
-			m[e.Key] = plain(e.Value)
-		}
-		return m
-	case json5.Array:
-		l := []any{}
-		for _, e := range v.Elements {
-			l = append(l, plain(e))
-		}
-		return l
-	case json5.String:
-		return v.Str
-	case json5.Number:
-		return v.Num
-	case json5.Bool:
-		return v.Bool
-	}
-	return nil
 }
 
 // maxPhrase bounds what is shown of a value, in bytes.
