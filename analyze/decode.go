@@ -30,6 +30,8 @@ type item struct {
 	textBytes         int64
 	digest            string
 	outgoing          bool // said by the agent
+	usage             modelUse
+	model             string
 	invalidUTF8       bool
 }
 

@@ -81,7 +81,10 @@ func (x *investigation) run(ctx context.Context) error {
 		w.remember(x.past(ctx, in))
 	}
 	s := newSifter(ctx, x.set, x.list, w, x.report.store.add)
-	err := x.report.read(ctx, x.fsys, x.timelineOptions(), s.add)
+	spent, o := newSpending(), x.timelineOptions()
+	x.report.spent = spent
+	err := x.report.read(ctx, x.fsys, o, s.add)
+	x.report.spent = nil // it is read again for causes
 	x.cut = s.close()
 	x.report.Coverage.Events = int64(x.report.store.len())
 	if err != nil {
@@ -97,6 +100,7 @@ func (x *investigation) run(ctx context.Context) error {
 		}
 		x.judge.event(e)
 	}
+	x.judge.derive.spikes(spent, o.keeps)
 	m, r := x.set.NewMatcher(), newRecorder(x.list, w)
 	if err := x.still(ctx, m, r); err != nil {
 		return err

@@ -14,7 +14,9 @@ import (
 // with the call it made, an action with who asked for it.
 type joiner struct {
 	want     map[Kind]bool
-	whole    bool // keep the calls' arguments
+	whole    bool      // keep the calls' arguments
+	home     string    // the installation's state directory
+	spent    *spending // sums up what answers took; nil if nobody asks
 	askers   askers
 	sessions map[string]*openclaw.Session
 	states   map[string]*sessionState
@@ -91,11 +93,20 @@ func (j *joiner) add(src *openclaw.Source, it *item) (duplicate bool) {
 	base := st.base(src, it)
 	if edited {
 		base.mark("differs")
+	} else if j.spent != nil && it.usage != (modelUse{}) && !isTrajectory(src) {
+		j.spend(&base, it)
 	}
 	j.calls(st, &base, it, edited)
 	j.results(st, &base, it)
 	j.others(&base, it)
 	return false
+}
+
+// spend counts what an answer took.
+func (j *joiner) spend(base *Event, it *item) {
+	e := *base
+	e.Kind, e.Target, e.Call, e.What = KindMessage, "out", len(it.calls), start(it.text, excerptBytes)
+	j.spent.add(j.home, &e, it)
 }
 
 // meet notes a record and reports whether its id has been seen, with other contents only (edited) or with this one.

@@ -79,6 +79,14 @@ func (d *decoder) messageMember(it *item, m *message, name string) {
 		m.provenance = d.provenance()
 	case "__openclaw":
 		d.sender(m)
+	case "usage":
+		if d.text {
+			it.usage = d.usage()
+		}
+	case "model":
+		if d.text {
+			it.model = d.word()
+		}
 	default:
 		p.Skip()
 	}

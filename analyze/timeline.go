@@ -35,6 +35,7 @@ type Report struct {
 	Installations []*openclaw.Installation
 	Coverage      Coverage
 	store         *store
+	spent         *spending // by the models, while it is summed up
 }
 
 // Events returns the events by time. Strings of an event may hold hostile text, and secrets.
@@ -100,7 +101,7 @@ func (r *Report) installation(ctx context.Context, fsys fs.FS, in *openclaw.Inst
 		}
 	}
 	j := newJoiner(wanted(o.Kinds), sessions, owners(in), keep)
-	j.whole = o.whole
+	j.whole, j.home, j.spent = o.whole, in.StateDir, r.spent
 	if err := r.transcripts(ctx, fsys, sources, j, o); err != nil {
 		return err
 	}
