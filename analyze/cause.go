@@ -88,11 +88,11 @@ type causeFinder struct {
 	values   []string
 	index    map[string]int // of values, in lower case
 	first    [][]appearance // of each value, by time
-	count    []int
+	inputs   [][]int64      // when inputs held each value: the first of them
 	targets  []*target
 	wants    [][]*target // by value
 	sessions map[string][]*target
-	injected map[string]string // ids of inputs in which a rule saw instructions, and the rule
+	injected map[string]string // places of inputs in which a rule saw instructions, and the rule
 	world    *world
 }
 
@@ -113,7 +113,7 @@ func newCauseFinder(events []*Event, w *world, injected map[string]string) *caus
 		}
 	}
 	f.machine = ahocorasick.New(f.values)
-	f.first, f.count = make([][]appearance, len(f.values)), make([]int, len(f.values))
+	f.first, f.inputs = make([][]appearance, len(f.values)), make([][]int64, len(f.values))
 	return f
 }
 
@@ -168,10 +168,11 @@ func (f *causeFinder) see(e *Event) {
 	if e.Kind != KindExec && e.Args != "" {
 		text = e.Args
 	}
-	f.appear(e, text, input)
+	seen := map[int]bool{}
+	f.appear(e, text, input, seen)
 	if input {
 		for _, d := range shell.Decode(text) {
-			f.appear(e, d.Text, input)
+			f.appear(e, d.Text, input, seen)
 		}
 	}
 }
@@ -199,17 +200,16 @@ func before(a, b *Event) bool {
 	return a.Time < b.Time
 }
 
-// appear notes the values in one text of an event.
-func (f *causeFinder) appear(e *Event, text string, input bool) {
-	seen := map[int]bool{}
+// appear notes the values in one text of an event that were not seen in it yet.
+func (f *causeFinder) appear(e *Event, text string, input bool, seen map[int]bool) {
 	f.machine.Find(text, func(word, end int) bool {
 		begin := end - len(f.values[word])
 		if seen[word] || !stands(text, begin, end) {
 			return true
 		}
 		seen[word] = true
-		f.count[word]++
 		if input {
+			f.shown(word, e.Time)
 			f.near(e, word, func() string { return excerpt(text, begin, end) })
 		}
 		list := f.first[word]
@@ -232,6 +232,27 @@ func (f *causeFinder) appear(e *Event, text string, input bool) {
 		f.first[word] = list[:min(len(list), maxFirst)]
 		return true
 	})
+}
+
+// shown notes when an input held a value. What comes later than enough others is not kept.
+func (f *causeFinder) shown(value int, when int64) {
+	list := append(f.inputs[value], when)
+	if len(list) > 4*maxCommon {
+		slices.Sort(list)
+		list = list[:maxCommon+1]
+	}
+	f.inputs[value] = list
+}
+
+// isCommon reports a value that too many inputs before the action held. What is repeated after it says nothing of it.
+func (f *causeFinder) isCommon(value int, action *Event) bool {
+	n := 0
+	for _, when := range f.inputs[value] {
+		if when < action.Time {
+			n++
+		}
+	}
+	return n > maxCommon
 }
 
 // stands reports whether a value stands by itself in a text, and is not the beginning or the end of a longer word.
@@ -278,7 +299,7 @@ func (f *causeFinder) cause(tg *target) *Cause {
 	best, value := -1, ""
 	for _, v := range tg.event.values {
 		n := f.index[strings.ToLower(v)]
-		if f.count[n] > maxCommon {
+		if f.isCommon(n, tg.event) {
 			continue
 		}
 		if first := f.firstInput(n, tg.event); first != nil && (best < 0 || len(v) > len(value)+shingle) {
@@ -295,7 +316,7 @@ func (f *causeFinder) cause(tg *target) *Cause {
 func (f *causeFinder) withoutValue(tg *target) *Cause {
 	inTurn := tg.seen != nil && (tg.prompt == nil || before(tg.prompt, tg.seen))
 	switch {
-	case inTurn && f.injected[tg.seen.ID()] != "":
+	case inTurn && f.injected[tg.seen.place()] != "":
 		return &Cause{Grade: GradeTurn, Note: "a rule saw instructions in it; no value of the action appears there", Chain: f.withPrompt([]Link{f.whole(tg.seen, RoleCause)}, tg)}
 	case tg.prompt != nil:
 		c := &Cause{Grade: GradeTurn, Chain: []Link{f.whole(tg.prompt, RoleCause)}}

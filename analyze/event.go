@@ -169,6 +169,9 @@ func (e *Event) ID() string {
 	return id
 }
 
+// place is what tells an event from all others; several may share an id, which holds only the beginning of the session's.
+func (e *Event) place() string { return e.Session + "\x00" + e.ID() }
+
 // When returns the event's time in UTC.
 func (e *Event) When() time.Time { return time.UnixMilli(e.Time).UTC() }
 

@@ -74,15 +74,20 @@ func (f *Finding) key() string {
 type findings struct {
 	list  []*Finding
 	known map[string]*Finding
+	rules map[*sigma.Rule]int // how many of the list each has
 	lost  int64
 }
 
-// maxFindings bounds how many different findings are kept; more are counted.
-const maxFindings = 100_000
+// maxFindings bounds how many different findings are kept; more are counted. The second half is for rules that have not yet
+// found maxOfRule, so that what is provoked many times leaves room for what comes once.
+const (
+	maxFindings = 100_000
+	maxOfRule   = 500
+)
 
 func (l *findings) add(f *Finding) *Finding {
 	if l.known == nil {
-		l.known = map[string]*Finding{}
+		l.known, l.rules = map[string]*Finding{}, map[*sigma.Rule]int{}
 	}
 	f.Count = max(f.Count, 1)
 	f.Last = max(f.Last, f.Time)
@@ -94,10 +99,11 @@ func (l *findings) add(f *Finding) *Finding {
 		}
 		return first
 	}
-	if len(l.list) == maxFindings {
+	if len(l.list) == maxFindings || len(l.list) >= maxFindings/2 && l.rules[f.Rule] >= maxOfRule {
 		l.lost++
 		return f
 	}
+	l.rules[f.Rule]++
 	l.known[f.key()] = f
 	l.list = append(l.list, f)
 	return f

@@ -52,8 +52,9 @@ func (x *investigation) explain(ctx context.Context, w *world) error {
 	return nil
 }
 
-// grave lists the findings whose causes are looked for.
+// grave lists the findings whose causes are looked for, the worst first: there may be more than causes are looked for.
 func (x *investigation) grave() (list []*Finding) {
+	x.judge.found.sort()
 	for _, f := range x.judge.found.list {
 		switch {
 		case f.Level < explained:
@@ -83,11 +84,11 @@ func (x *investigation) heed(events []*Event, causes []*Cause, findings int) {
 	heeded := map[string]bool{}
 	for i, c := range causes {
 		in := c.Input()
-		if in == nil || !events[i].acts() || x.judge.injected[in.Event.ID()] == "" {
+		if in == nil || !events[i].acts() || x.judge.injected[in.Event.place()] == "" {
 			continue
 		}
 		if c.Grade == GradeValue || i < findings && in.Event.Kind == KindResult {
-			heeded[in.Event.ID()] = true
+			heeded[in.Event.place()] = true
 		}
 		if c.Grade == GradeValue {
 			x.provenance(events[i], c)
@@ -130,7 +131,7 @@ func (x *investigation) unheeded(heeded map[string]bool) {
 		if family(f.Rule) != "INJ" || f.Event == nil || !isInput(f.Event) {
 			continue
 		}
-		if heeded[f.Event.ID()] {
+		if heeded[f.Event.place()] {
 			f.Adjusted = append(f.Adjusted, "the agent acted on it")
 			continue
 		}

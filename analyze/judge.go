@@ -25,7 +25,7 @@ type judge struct {
 	world      *world
 	events     []*Event // of which correlations tell
 	derive     *derivers
-	injected   map[string]string // ids of inputs in which a rule saw instructions to the agent, and the rule
+	injected   map[string]string // places of inputs in which a rule saw instructions to the agent, and the rule
 	after      []*Event          // deeds behind such inputs, in their turn
 }
 
@@ -62,7 +62,7 @@ func (j *judge) event(e *Event) {
 	if i := slices.IndexFunc(e.hits, instructs); i >= 0 && isInput(e) {
 		t.injected = e
 		if len(j.injected) < maxKnown {
-			j.injected[e.ID()] = e.hits[i].rule.Key()
+			j.injected[e.place()] = e.hits[i].rule.Key()
 		}
 	}
 }
@@ -125,9 +125,21 @@ func mayMention(rule *sigma.Rule) bool {
 	return false
 }
 
+// fromInstaller reports whether everything that a text fetches comes from such hosts: one of them beside another address, or
+// as the beginning of another host's name, excuses nothing.
 func fromInstaller(text string) bool {
 	text = strings.ToLower(text)
-	return slices.ContainsFunc(installers, func(host string) bool { return strings.Contains(text, "://"+host) })
+	urls := strings.Split(text, "://")[1:]
+	return len(urls) == strings.Count(text, "curl ")+strings.Count(text, "wget ") && len(urls) > 0 &&
+		!slices.ContainsFunc(urls, func(u string) bool { return !isInstaller(u) })
+}
+
+// isInstaller reports an address, without its scheme, of one of these hosts.
+func isInstaller(address string) bool {
+	return slices.ContainsFunc(installers, func(host string) bool {
+		rest, ok := strings.CutPrefix(address, host)
+		return ok && (rest == "" || strings.IndexByte("/ \t\n\"'`)|;&", rest[0]) >= 0)
+	})
 }
 
 // askedFor reports whether the owner's last message holds the very command, or a path or address of it.
