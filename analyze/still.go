@@ -19,6 +19,9 @@ func (x *investigation) still(ctx context.Context, m *sigma.Matcher, r *recorder
 		for i := range past.Transitions {
 			x.transition(m, r, in, past, &past.Transitions[i])
 		}
+		if err := x.installs(ctx, m, r, in); err != nil {
+			return err
+		}
 		if err := x.exposures(ctx, m, r, in, past); err != nil {
 			return err
 		}
