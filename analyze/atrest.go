@@ -21,6 +21,7 @@ import (
 // skills, hooks, plugins, scripts. These bound it: files of one place, depth below it, and bytes of one file's text.
 const (
 	maxRestFiles = 20_000
+	maxRestEach  = 2_000 // of one skill, hook or plugin, so that none crowds the others out
 	maxRestDepth = 12
 	maxRestText  = 1 << 20
 	maxRestHash  = 256 << 20
@@ -75,7 +76,7 @@ func (r *restReader) installation(in *openclaw.Installation) {
 
 // place looks at all files below a directory.
 func (r *restReader) place(p restPlace) {
-	n := 0
+	n, each := 0, map[string]int{}
 	err := fs.WalkDir(r.fsys, openclaw.FSName(p.dir), func(name string, d fs.DirEntry, err error) error {
 		switch {
 		case r.ctx.Err() != nil:
@@ -88,10 +89,15 @@ func (r *restReader) place(p restPlace) {
 				r.cover.gap(openclaw.Gap{Path: openclaw.HostPath(name), What: fmt.Sprintf("deeper than %d directories below %q; not looked at", maxRestDepth, p.dir)})
 				return fs.SkipDir
 			}
-			if d.Name() == "node_modules" || d.Name() == ".git" {
+			if d.Name() == "node_modules" || d.Name() == ".git" || each[p.member(name)] > maxRestEach {
 				return fs.SkipDir
 			}
 			return nil
+		}
+		m := p.member(name)
+		if each[m]++; each[m] > maxRestEach {
+			r.cover.gap(openclaw.Gap{Path: path.Join(p.dir, m), What: fmt.Sprintf("holds more than %d files; the others were not looked at", maxRestEach)})
+			return fs.SkipDir
 		}
 		if n++; n > maxRestFiles {
 			r.cover.gap(openclaw.Gap{Path: p.dir, What: fmt.Sprintf("holds more than %d files; the others were not looked at", maxRestFiles)})
@@ -103,6 +109,13 @@ func (r *restReader) place(p restPlace) {
 	if err != nil && r.ctx.Err() == nil {
 		r.gap(p.dir, err)
 	}
+}
+
+// member is the entry of a place below which a file lies.
+func (p restPlace) member(name string) string {
+	below := strings.TrimPrefix(strings.TrimPrefix(openclaw.HostPath(name), p.dir), "/")
+	first, _, _ := strings.Cut(below, "/")
+	return first
 }
 
 func (r *restReader) gap(file string, err error) {

@@ -1,11 +1,14 @@
 package analyze
 
 import (
+	"context"
 	"encoding/base64"
 	"strconv"
 	"strings"
 	"testing"
+	"testing/fstest"
 
+	"github.com/clawbook/openclaw-ir/internal/ioc"
 	"github.com/clawbook/openclaw-ir/internal/severity"
 	"github.com/clawbook/openclaw-ir/internal/sigma"
 )
@@ -82,5 +85,25 @@ func TestRepeatingDoesNotHideTheCause(t *testing.T) {
 	}
 	if c := f.cause(f.targets[0]); c.Grade != GradeValue || c.Input().Event.Line != 1 {
 		t.Errorf("%+v", c)
+	}
+}
+
+// TestOneSkillDoesNotHideAnother fills a skill with files and looks for the one behind it.
+func TestOneSkillDoesNotHideAnother(t *testing.T) {
+	fsys := fstest.MapFS{"w/skills/b/SKILL.md": {Data: []byte("text")}}
+	for i := range maxRestFiles {
+		fsys["w/skills/a/"+strconv.Itoa(i%7)+"/"+strconv.Itoa(i)] = &fstest.MapFile{}
+	}
+	looked, cover := map[string]bool{}, &Coverage{}
+	r := &restReader{
+		ctx: context.Background(), fsys: fsys, cover: cover, records: newRecorder(ioc.NewList(nil), &world{}), seen: map[string]bool{},
+		take: func(file string, _ int64, _ *sigma.Record) { looked[file] = true },
+	}
+	r.place(restPlace{"/w/skills", "skill"})
+	if !looked["/w/skills/b/SKILL.md"] || len(looked) != maxRestEach+1 {
+		t.Errorf("looked at %d files; at b: %v", len(looked), looked["/w/skills/b/SKILL.md"])
+	}
+	if len(cover.Gaps) == 0 || cover.Gaps[0].Path != "/w/skills/a" {
+		t.Errorf("%+v", cover.Gaps)
 	}
 }
