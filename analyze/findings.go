@@ -110,6 +110,7 @@ func (x *investigation) run(ctx context.Context) error {
 		return err
 	}
 	x.sequences(m, r, seen) // those that causes have shown
+	x.full()
 	x.cut += m.Cut() + r.cut
 	return nil
 }
@@ -124,6 +125,22 @@ func (x *investigation) past(ctx context.Context, in *openclaw.Installation) *po
 		x.pasts[in.StateDir] = past
 	}
 	return past
+}
+
+// full tells what was remembered no further because there is too much of it: what came after was judged without.
+func (x *investigation) full() {
+	d := x.judge.derive
+	for what, n := range map[string]int{
+		"addresses that were polled": len(d.polls), "calls that were repeated": len(d.loops), "connections of the gateway": len(d.conns), "people the agent talked with": len(d.sends.peers),
+		"agents that started others": len(x.judge.parents), "inputs with instructions": len(x.judge.injected),
+	} {
+		if n >= maxKnown {
+			x.report.Coverage.gap(openclaw.Gap{Path: "/", What: fmt.Sprintf("more than %d %s; those beyond were not remembered", maxKnown, what)})
+		}
+	}
+	if len(x.judge.after) >= maxAfter {
+		x.report.Coverage.gap(openclaw.Gap{Path: "/", What: fmt.Sprintf("more than %d deeds follow inputs with instructions; causes of those beyond were looked for only where they are findings", maxAfter)})
+	}
 }
 
 // result sorts what was found and parts what is suppressed from it.

@@ -149,15 +149,18 @@ func hexDigest(s string) string {
 func (x *investigation) digestOf(file string) string {
 	info, err := fs.Lstat(x.fsys, openclaw.FSName(file))
 	if err != nil || !info.Mode().IsRegular() || info.Size() > maxRestHash {
+		x.unreadable(file, err)
 		return ""
 	}
 	f, err := x.fsys.Open(openclaw.FSName(file))
 	if err != nil {
+		x.unreadable(file, err)
 		return ""
 	}
 	defer f.Close()
 	sum := sha256.New()
 	if _, err := io.Copy(sum, io.LimitReader(f, maxRestHash)); err != nil {
+		x.unreadable(file, err)
 		return ""
 	}
 	return hex.EncodeToString(sum.Sum(nil))
@@ -168,8 +171,9 @@ func (x *investigation) digestOf(file string) string {
 func (x *investigation) linked(m *sigma.Matcher, r *recorder, in *openclaw.Installation) {
 	dir := path.Join(in.StateDir, "credentials", "whatsapp")
 	accounts, err := fs.ReadDir(x.fsys, openclaw.FSName(dir))
-	if err != nil {
-		return // the map of secrets tells what of it cannot be read
+	x.unreadable(dir, err)
+	if len(accounts) > maxHosts {
+		x.report.Coverage.gap(openclaw.Gap{Path: dir, What: fmt.Sprintf("only its first %d accounts were compared with their copies", maxHosts)})
 	}
 	for _, a := range accounts[:min(len(accounts), maxHosts)] {
 		now := path.Join(dir, a.Name(), "creds.json")
@@ -187,6 +191,7 @@ func (x *investigation) linked(m *sigma.Matcher, r *recorder, in *openclaw.Insta
 func (x *investigation) link(file string) (id, key string, changed int64) {
 	info, err := fs.Lstat(x.fsys, openclaw.FSName(file))
 	if err != nil || !info.Mode().IsRegular() || info.Size() > maxLink {
+		x.unreadable(file, err)
 		return "", "", 0
 	}
 	text, err := fs.ReadFile(x.fsys, openclaw.FSName(file))

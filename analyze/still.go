@@ -29,6 +29,13 @@ func (x *investigation) still(ctx context.Context, m *sigma.Matcher, r *recorder
 	return x.changed(ctx, m, r)
 }
 
+// unreadable notes a file that cannot be read. One that does not exist is no gap.
+func (x *investigation) unreadable(file string, err error) {
+	if err != nil && !openclaw.IsAbsent(err) {
+		x.report.Coverage.gap(openclaw.Gap{Path: file, What: err.Error()})
+	}
+}
+
 // rest matches the files that lie in the installations.
 func (x *investigation) rest(ctx context.Context, m *sigma.Matcher, r *recorder) {
 	reader := &restReader{ctx: ctx, fsys: x.fsys, cover: &x.report.Coverage, records: r, seen: map[string]bool{}}
