@@ -61,7 +61,7 @@ func escaped(value string) []string {
 		strings.ReplaceAll(value, `'`, `\'`))
 }
 
-// binary returns value in base64 and hexadecimal, and likewise the value as JSON holds it.
+// binary returns value in base64 and hexadecimal, each byte escaped as well, and likewise the value as JSON holds it.
 func binary(value string) []string {
 	var all []string
 	values := []string{value}
@@ -71,11 +71,23 @@ func binary(value string) []string {
 	for _, v := range values {
 		digits := hex.EncodeToString([]byte(v))
 		all = append(all, digits, strings.ToUpper(digits))
+		for _, mark := range []string{"%", `\x`} {
+			all = append(all, spelled(digits, mark), spelled(strings.ToUpper(digits), mark))
+		}
 		for before := range 3 {
 			all = append(all, base64Core(base64.RawStdEncoding, v, before), base64Core(base64.RawURLEncoding, v, before))
 		}
 	}
 	return all
+}
+
+// spelled puts a mark before each byte's two digits, as who hides a value writes it in a URL or for printf.
+func spelled(digits, mark string) string {
+	var b strings.Builder
+	for i := 0; i < len(digits); i += 2 {
+		b.WriteString(mark + digits[i:i+2])
+	}
+	return b.String()
 }
 
 // base64Core returns the characters of base64 that depend on value alone when it follows a number of other
