@@ -537,3 +537,21 @@ func (d deny) Open(name string) (fs.File, error) {
 	}
 	return d.FS.Open(name)
 }
+
+// TestLogsOfFormerNames: a gateway that was called clawdbot wrote its log under that name.
+func TestLogsOfFormerNames(t *testing.T) {
+	fsys := fstest.MapFS{
+		"tmp/clawdbot/clawdbot-2026-01-26.log":   {Data: []byte("{}\n")},
+		"tmp/openclaw/openclaw-2026-02-01.log.1": {Data: []byte("{}\n")},
+		"tmp/openclaw/other.log":                 {Data: []byte("{}\n")},
+	}
+	in := &Installation{LogDirs: []string{"/tmp/clawdbot", "/tmp/openclaw"}}
+	logs, gaps := in.Logs(fsys)
+	var names []string
+	for _, l := range logs {
+		names = append(names, l.Path)
+	}
+	if want := []string{"/tmp/clawdbot/clawdbot-2026-01-26.log", "/tmp/openclaw/openclaw-2026-02-01.log.1"}; !slices.Equal(names, want) || len(gaps) > 0 {
+		t.Errorf("logs %q, %v; want %q", names, gaps, want)
+	}
+}

@@ -7,6 +7,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/clawbook/openclaw-ir/internal/product"
 )
 
 // A Form is how a source stores its records. The order is the order of trust when two forms hold one event:
@@ -28,7 +30,7 @@ const (
 	FormTrajectorySQLite             // trajectory_runtime_events rows
 	FormClaude                       // ~/.claude/projects: turns that ran on the claude command line
 	FormCodex                        // ~/.codex/sessions, codex-home: turns that ran on the codex command line
-	FormLog                          // /tmp/openclaw/openclaw-<date>.log
+	FormLog                          // /tmp/openclaw/openclaw-<date>.log, under the name of then
 	FormLedger                       // a table or file outside the transcripts: approvals, pairing, automations, …
 )
 
@@ -151,7 +153,7 @@ func (in *Installation) Logs(fsys fs.FS) ([]Source, []Gap) {
 	l := lister{fsys: fsys}
 	for _, dir := range in.LogDirs {
 		l.dir(dir, "", 0, func(name string) (string, Form, bool) {
-			return "", FormLog, strings.HasPrefix(name, "openclaw") && strings.Contains(name, ".log")
+			return "", FormLog, product.Mentions(name) && strings.Contains(name, ".log")
 		})
 	}
 	if in.LogFile != "" && exists(fsys, in.LogFile) {
