@@ -11,7 +11,7 @@ import (
 
 // BenignVersions returns every version that Benign takes, oldest release first.
 func BenignVersions() []string {
-	return []string{"2026.1.30", "2026.2.12", "2026.3.31", "2026.7.1"}
+	return []string{"2026.1.30", "2026.2.12", "2026.3.31", "2026.7.1", "2026.9.6"}
 }
 
 // Benign writes the state of a host where nothing but ordinary work was done: every command and text of testdata/benign,
@@ -26,6 +26,9 @@ func Benign(tb testing.TB, version string, seed uint64) string {
 	}
 	return writeLines(tb, version, rnd, turns)
 }
+
+// firstTurn is when the generated work begins. It goes on for a week.
+func firstTurn() time.Time { return time.Date(2026, 11, 20, 6, 30, 0, 0, time.UTC) }
 
 // benignRounds is how often each command is run, with other names and at another time: enough for 2,000 events.
 const benignRounds = 2

@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -29,6 +28,8 @@ type lines struct {
 	dir       string // the host
 	templates templates
 	sessions  map[string]*lineSession
+	logs      []logLine
+	files     map[string]lineFile // of the workspace, by name
 	jobs      []record
 	at        time.Time
 }
@@ -42,19 +43,16 @@ type lineSession struct {
 	asked   time.Time
 }
 
-// began is when the ordinary work begins.
-var began = time.Date(2026, 11, 20, 6, 30, 0, 0, time.UTC)
-
 // writeLines lays out the host of a release with transcripts in JSON lines.
 func writeLines(tb testing.TB, version string, rnd *rand.Rand, turns []turn) string {
 	tb.Helper()
 	w := &lines{
-		tb: tb, version: version, rnd: rnd, dir: tb.TempDir(), sessions: map[string]*lineSession{},
+		tb: tb, version: version, rnd: rnd, dir: tb.TempDir(), sessions: map[string]*lineSession{}, files: map[string]lineFile{},
 		templates: readTemplates(tb, filepath.Join(Root(tb, version), "home/claw/.openclaw")),
-		at:        began,
+		at:        firstTurn(),
 	}
 	for _, t := range turns {
-		w.at = w.at.Add(time.Duration(60+rnd.IntN(900)) * time.Second)
+		w.at = w.at.Add(time.Duration(60+rnd.IntN(700)) * time.Second)
 		w.turn(t)
 	}
 	w.finish()
@@ -62,6 +60,7 @@ func writeLines(tb testing.TB, version string, rnd *rand.Rand, turns []turn) str
 }
 
 func (w *lines) turn(t turn) {
+	w.log()
 	if t.kind == "main" && len(t.calls) > 0 && t.calls[0].tool == "cron" {
 		w.jobs = append(w.jobs, w.job(t.calls[0].args.at("job").(record)))
 	}
@@ -74,6 +73,7 @@ func (w *lines) turn(t turn) {
 			text = "Let me look."
 		}
 		c.args = w.addressed(c.args)
+		w.replay(c)
 		w.add(s, w.templates.assistant(text, id, c))
 		w.at = w.at.Add(time.Duration(40+w.rnd.IntN(2500)) * time.Millisecond)
 		w.add(s, w.templates.result(id, c))
@@ -176,36 +176,69 @@ func (w *lines) finish() {
 	}
 	w.write("/home/claw/.openclaw/openclaw.json", w.config())
 	w.write("/etc/passwd", "root:x:0:0:root:/root:/bin/bash\nclaw:x:4242:4242::/home/claw:/bin/bash\n")
-	w.write("/home/claw/.openclaw/workspace/HEARTBEAT.md", "# Heartbeat\n- If a freezer alarm is open in notes/alarms.md, tell Alice.\n")
-	memory := "# Memory\n"
-	for _, note := range benignLines(w.tb, "notes.txt") {
-		memory += "- " + note + "\n"
+	w.file("HEARTBEAT.md", "# Heartbeat\n- If a freezer alarm is open in notes/alarms.md, tell Alice.\n", firstTurn().Add(-time.Hour))
+	for name, f := range w.files {
+		w.file(name, f.content, f.changed)
 	}
-	w.write("/home/claw/.openclaw/workspace/MEMORY.md", memory)
-	before := began.Add(-24 * time.Hour) // the owner wrote them before all this
-	for _, name := range []string{"HEARTBEAT.md", "MEMORY.md"} {
-		if err := os.Chtimes(filepath.Join(w.dir, "home/claw/.openclaw/workspace", name), before, before); err != nil {
-			w.tb.Fatal(err)
-		}
-	}
-	w.logs()
+	w.keptLogs()
 }
 
-var logTime = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}(?:Z|\+00:00)`)
-
-// logs writes the gateway's log of the last day, all that it keeps: a line every few minutes.
-func (w *lines) logs() {
-	days := map[string]*strings.Builder{}
-	for n, at := 0, w.at.Add(-24*time.Hour); at.Before(w.at) && len(w.templates.log) > 0; n, at = n+1, at.Add(5*time.Minute) {
-		name := "/tmp/openclaw/openclaw-" + at.Format(time.DateOnly) + ".log"
-		if days[name] == nil {
-			days[name] = &strings.Builder{}
+// keptLogs writes the gateway's log of the last day, all that it keeps.
+func (w *lines) keptLogs() {
+	days := map[string]string{}
+	for _, line := range w.logs {
+		if line.at.After(w.at.Add(-24 * time.Hour)) {
+			days[line.at.Format(time.DateOnly)] += line.text + "\n"
 		}
-		fmt.Fprintln(days[name], logTime.ReplaceAllString(w.templates.log[n%len(w.templates.log)], isoTime(at)))
 	}
-	for name, text := range days {
-		w.write(name, text.String())
+	for day, text := range days {
+		w.write("/tmp/openclaw/openclaw-"+day+".log", text)
 	}
+}
+
+// A lineFile is a file of the workspace as the agent's tools left it.
+type lineFile struct {
+	content string
+	changed time.Time
+}
+
+// replay does to the workspace what a call did.
+func (w *lines) replay(c call) {
+	f := lineFile{w.files[c.args.text("path")].content, w.at}
+	switch c.tool {
+	case "write":
+		f.content = c.args.text("content")
+	case "edit":
+		edits, _ := c.args.at("edits").([]any)
+		for _, e := range edits {
+			edit := e.(record)
+			f.content = strings.Replace(f.content, edit.text("oldText"), edit.text("newText"), 1)
+		}
+	default:
+		return
+	}
+	w.files[c.args.text("path")] = f
+}
+
+func (w *lines) file(name, content string, changed time.Time) {
+	name = "/home/claw/.openclaw/workspace/" + name
+	w.write(name, content)
+	if err := os.Chtimes(filepath.Join(w.dir, name), changed, changed); err != nil {
+		w.tb.Fatal(err)
+	}
+}
+
+// A logLine is a line of the gateway's log.
+type logLine struct {
+	at   time.Time
+	text string
+}
+
+// log adds a real line of the gateway's to its log, under the present time.
+func (w *lines) log() {
+	line := w.templates.log[w.rnd.IntN(len(w.templates.log))]
+	text := line.with("time", w.at.Format("2006-01-02T15:04:05.000+00:00")).with("_meta.date", isoTime(w.at)).line()
+	w.logs = append(w.logs, logLine{w.at, text})
 }
 
 // indexed is the session's entry in sessions.json.

@@ -20,7 +20,11 @@ type rows struct {
 	real     rowTemplates
 	sessions map[string]*rowSession
 	at       time.Time
-	ledger   int64 // the last sequence in audit_events
+	columns  map[string][]string
+	prepared map[statement]*sqlite3.Stmt
+
+	ledger, realEntries int64 // the last sequence in audit_events, now and before
+	actions             int64 // the last number of a tool action
 }
 
 // A rowSession is one transcript in the making.
@@ -44,19 +48,20 @@ func writeRows(tb testing.TB, rnd *rand.Rand, turns []turn) string {
 	dir := Scenario(tb, "benign")
 	home := filepath.Join(dir, "home/claw/.openclaw")
 	w := &rows{
-		tb: tb, rnd: rnd, sessions: map[string]*rowSession{}, at: time.Date(2026, 11, 20, 6, 30, 0, 0, time.UTC),
+		tb: tb, rnd: rnd, sessions: map[string]*rowSession{}, columns: map[string][]string{}, prepared: map[statement]*sqlite3.Stmt{}, at: firstTurn(),
 		agent: openWritable(tb, filepath.Join(home, "agents/main/agent/openclaw-agent.sqlite")),
 		state: openWritable(tb, filepath.Join(home, "state/openclaw.sqlite")),
 	}
 	w.real = w.readTemplates()
 	w.ledger = w.count(w.state, "select max(sequence) from audit_events")
+	w.realEntries = w.ledger
 	for _, c := range []*sqlite3.Conn{w.agent, w.state} {
 		w.run(c, "begin")
 		// Triggers and checks of the real schema want functions of its own gateway; what is written here satisfies them.
 		w.run(c, "pragma ignore_check_constraints = on")
 	}
 	for _, t := range turns {
-		w.at = w.at.Add(time.Duration(60+rnd.IntN(900)) * time.Second)
+		w.at = w.at.Add(time.Duration(60+rnd.IntN(700)) * time.Second)
 		w.turn(t)
 	}
 	w.finish()
@@ -187,17 +192,23 @@ func (w *rows) call(s *rowSession, run string, c call) {
 	w.audit(s, run, "tool_action", "tool.action.started", "started", id, outer.tool)
 	w.at = w.at.Add(time.Duration(40+w.rnd.IntN(2500)) * time.Millisecond)
 	if !direct {
-		w.add(s, w.nested(run, id, c))
+		w.nest(s, run, id, c)
 	}
 	w.add(s, w.result(run, id, outer.tool, c))
 	w.audit(s, run, "tool_action", "tool.action.finished", "succeeded", id, outer.tool)
-	if w.real.next != nil {
-		w.add(s, w.real.next)
-	}
+	frozen := record{{"key", fmt.Sprintf("tool:%s:%d", id, w.at.UnixMilli())}, {"sourceHash", randomHex(w.rnd, 32)}}
+	w.add(s, w.real.next.with("data.frozenToolResults", []any{frozen}))
 }
 
-func (w *rows) nested(run, id string, c call) record {
+// nest records the call that was made through another.
+func (w *rows) nest(s *rowSession, run, id string, c call) {
 	inner := fmt.Sprintf("tool_search_code:%s:%s:1", id, c.tool)
+	w.audit(s, run, "tool_action", "tool.action.started", "started", inner, c.tool)
+	w.add(s, w.nested(run, id, inner, c))
+	w.audit(s, run, "tool_action", "tool.action.finished", "succeeded", inner, c.tool)
+}
+
+func (w *rows) nested(run, id, inner string, c call) record {
 	result := record{{"content", []any{record{{"type", "text"}, {"text", w.returned(c)}}}}}
 	return w.real.nested.with("message.details.runId", run).with("message.details.parentToolCallId", id).with("message.details.toolCallId", inner).
 		with("message.details.toolName", c.tool).with("message.details.input", c.args).with("message.details.result", result).
@@ -216,7 +227,7 @@ func (w *rows) result(run, id, tool string, c call) record {
 	}
 	r = r.with("message.toolCallId", id).with("message.toolName", tool).with("message.content", content).with("message.__openclaw.runId", run)
 	if tool == "exec" {
-		return r.with("message.details.exitCode", c.code).with("message.details.aggregated", c.result).with("message.details.durationMs", 9+len(c.result)%900)
+		return r.with("message.details.exitCode", c.code).with("message.details.aggregated", c.result).with("message.details.durationMs", c.duration())
 	}
 	if c.tool != "tool_call" && r.at("message.details") != nil {
 		r = r.with("message.details", record{})
@@ -237,7 +248,7 @@ func (w *rows) returned(c call) string {
 // session returns the session that a turn belongs to, begun if it is the first there.
 func (w *rows) session(t turn) *rowSession {
 	key := map[string]string{
-		"group": "agent:main:telegram:group:-1001", "direct": "agent:main:telegram:direct:555000111",
+		"group": "agent:main:telegram:group:-1002", "direct": "agent:main:telegram:direct:555000111",
 		"cron": "agent:main:cron:" + randomUUID(w.rnd), "subagent": "agent:main:subagent:" + randomUUID(w.rnd),
 	}[t.kind]
 	if key == "" {

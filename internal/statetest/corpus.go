@@ -26,6 +26,11 @@ type call struct {
 	code   int // the exit code of exec
 }
 
+// duration is how long a command took, in milliseconds: something, but the same each time.
+func (c call) duration() int {
+	return 6 + (len(c.args.text("command"))*37+len(c.result)*11)%1900
+}
+
 func exec(command, output string) call {
 	return call{tool: "exec", args: record{{"command", command}}, result: output}
 }
@@ -142,15 +147,20 @@ func documentTurn(name, ask, body string) turn {
 func memoryTurns(tb testing.TB, rnd *rand.Rand) []turn {
 	tb.Helper()
 	var turns []turn
-	kept := "# Memory\n"
+	last := "" // line of MEMORY.md
 	for i, note := range benignLines(tb, "notes.txt") {
 		day := fmt.Sprintf("memory/2026-11-%02d.md", 20+i%7)
-		edit := call{tool: "edit", args: record{{"path", "MEMORY.md"}, {"edits", []any{record{{"oldText", lastLine(kept)}, {"newText", lastLine(kept) + "\n- " + note}}}}}, result: "Successfully replaced 1 block(s) in MEMORY.md."}
-		kept += "- " + note + "\n"
-		if rnd.IntN(2) == 0 {
-			edit = call{tool: "write", args: record{{"path", day}, {"content", "# " + day[7:17] + "\n- " + note + "\n"}}, result: "Successfully wrote 80 bytes to " + day}
+		keep := call{tool: "write", args: record{{"path", day}, {"content", "# " + day[7:17] + "\n- " + note + "\n"}}, result: "Successfully wrote 80 bytes to " + day}
+		switch {
+		case last == "":
+			last = "- " + note
+			keep.args = record{{"path", "MEMORY.md"}, {"content", "# Memory\n" + last + "\n"}}
+		case rnd.IntN(2) == 0:
+			edit := record{{"oldText", last}, {"newText", last + "\n- " + note}}
+			keep = call{tool: "edit", args: record{{"path", "MEMORY.md"}, {"edits", []any{edit}}}, result: "Successfully replaced 1 block(s) in MEMORY.md."}
+			last = "- " + note
 		}
-		turns = append(turns, turn{kind: "direct", ask: "Remember: " + note, calls: []call{edit}, reply: "Noted."})
+		turns = append(turns, turn{kind: "direct", ask: "Remember: " + note, calls: []call{keep}, reply: "Noted."})
 	}
 	return turns
 }
@@ -219,9 +229,4 @@ func firstSentence(text string) string {
 		text = text[:i+1]
 	}
 	return strings.ToValidUTF8(text[:min(len(text), 200)], "")
-}
-
-func lastLine(text string) string {
-	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
-	return lines[len(lines)-1]
 }

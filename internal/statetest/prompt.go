@@ -16,6 +16,7 @@ func (w *lines) prompt(s *lineSession, t turn) record {
 	if w.version != "2026.7.1" {
 		return user
 	}
+	user = user.with("message.content", text)
 	switch t.kind {
 	case "main":
 		return user.with("message.idempotencyKey", w.uuid()+":user")

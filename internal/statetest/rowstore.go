@@ -41,12 +41,21 @@ func compressed(line string) []byte {
 	return z.EncodeAll([]byte(line), nil)
 }
 
-// audit writes an entry of the ledger, which knows a call by its id's digest.
+// audit writes an entry of the ledger, which knows a call by its id's digest. The gateway numbers tool actions through from
+// its start, and the steps of a run within it.
 func (w *rows) audit(s *rowSession, run, kind, action, status, call, tool string) {
 	w.ledger++
+	number := int64(3)
+	switch {
+	case call != "":
+		w.actions++
+		number = w.actions
+	case status != "started":
+		number = 10 + int64(w.rnd.IntN(30))
+	}
 	values := map[string]any{
-		"sequence": w.ledger, "event_id": randomUUID(w.rnd), "source_id": fmt.Sprintf("%s:%d:%d:%s", run, w.ledger, w.at.UnixMilli(), action),
-		"source_sequence": w.ledger, "occurred_at": w.at.UnixMilli(), "status": status, "session_key": s.key, "session_id": s.id, "run_id": run,
+		"sequence": w.ledger, "event_id": randomUUID(w.rnd), "source_id": fmt.Sprintf("%s:%d:%d:%s", run, number, w.at.UnixMilli(), action),
+		"source_sequence": number, "occurred_at": w.at.UnixMilli(), "status": status, "session_key": s.key, "session_id": s.id, "run_id": run,
 	}
 	if call != "" {
 		sum := sha256.Sum256([]byte(call))
@@ -57,7 +66,11 @@ func (w *rows) audit(s *rowSession, run, kind, action, status, call, tool string
 
 // clone copies the first row of a table that a condition picks, with other values.
 func (w *rows) clone(c *sqlite3.Conn, table, where, arg string, values map[string]any) {
-	columns := w.texts(c, "select name from pragma_table_info('"+table+"')")
+	columns := w.columns[table]
+	if columns == nil {
+		columns = w.texts(c, "select name from pragma_table_info('"+table+"')")
+		w.columns[table] = columns
+	}
 	var picked []string
 	var args []any
 	for _, column := range columns {
@@ -76,21 +89,50 @@ func (w *rows) finish() {
 		w.run(w.agent, "insert into session_transcript_index_state (session_id, indexed_seq, leaf_event_id, needs_rebuild, active_event_count, active_message_count, updated_at) values (?, ?, ?, 0, ?, ?, ?)",
 			s.id, s.seq-1, s.last, s.positions, s.positions, w.at.UnixMilli())
 	}
+	w.run(w.agent, "delete from session_canonical_validation_pending")
+	w.putLedgerFirst()
 	for _, c := range []*sqlite3.Conn{w.agent, w.state} {
 		w.run(c, "commit")
+	}
+	for _, s := range w.prepared {
+		s.Close()
+	}
+	for _, c := range []*sqlite3.Conn{w.agent, w.state} {
 		if err := c.Close(); err != nil {
 			w.tb.Fatal(err)
 		}
 	}
 }
 
+// putLedgerFirst puts the new entries of the ledger before the real ones, as their times are, and notes the gateway's run that
+// they belong to.
+func (w *rows) putLedgerFirst() {
+	const far = 1 << 40
+	added := w.ledger - w.realEntries
+	w.run(w.state, "update audit_events set sequence = sequence + ? where sequence <= ?", int64(far), w.realEntries)
+	w.run(w.state, "update audit_events set sequence = sequence - ? where sequence < ?", w.realEntries, int64(far))
+	w.run(w.state, "update audit_events set sequence = sequence - ? + ? where sequence > ?", int64(far), added, int64(far))
+	w.clone(w.state, "gateway_boot_lifecycle", "outcome = ?", "clean_stop", map[string]any{
+		"boot_id": randomUUID(w.rnd), "pid": 4711, "started_at_ms": firstTurn().UnixMilli() - 60000, "completed_at_ms": w.at.UnixMilli() + 60000,
+	})
+}
+
+// A statement is a query of one of the databases.
+type statement struct {
+	c     *sqlite3.Conn
+	query string
+}
+
 // run executes a statement that returns nothing.
 func (w *rows) run(c *sqlite3.Conn, query string, args ...any) {
-	s, _, err := c.Prepare(query)
-	if err != nil {
-		w.tb.Fatalf("%s: %v", query, err)
+	s := w.prepared[statement{c, query}]
+	if s == nil {
+		var err error
+		if s, _, err = c.Prepare(query); err != nil {
+			w.tb.Fatalf("%s: %v", query, err)
+		}
+		w.prepared[statement{c, query}] = s
 	}
-	defer s.Close()
 	for i, arg := range args {
 		if err := bind(s, i+1, arg); err != nil {
 			w.tb.Fatalf("%s: %v", query, err)

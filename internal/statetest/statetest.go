@@ -42,7 +42,8 @@ func Root(tb testing.TB, version string) string {
 // Scenarios returns every name that Scenario takes, in the order of the incidents they follow.
 func Scenarios() []string {
 	return []string{
-		"clawhavoc-skill", "clawjacked", "log-poisoning", "automation", "session-theft",
+		"clawhavoc-skill", "clone-skills", "cve-2026-25253", "clawjacked", "forged-tool-results",
+		"log-poisoning", "automation", "forged-exec-events", "approvals", "session-theft",
 	}
 }
 

@@ -17,7 +17,7 @@ type templates struct {
 	results       map[string]record // by the tool's name
 	entries       map[string]record // of sessions.json: web, group, subagent
 	job           record
-	log           []string
+	log           []record
 }
 
 // readTemplates reads them from a state directory.
@@ -121,8 +121,8 @@ func (t *templates) learnLog(tb testing.TB, dir string) {
 			tb.Fatal(err)
 		}
 		for line := range strings.Lines(string(data)) {
-			if len(t.log) < 200 && strings.Contains(line, `"INFO"`) && ordinaryLine(line) {
-				t.log = append(t.log, strings.TrimRight(line, "\n"))
+			if r, err := parseRecord([]byte(line)); err == nil && len(t.log) < 200 && r.text("_meta.logLevelName") == "INFO" && ordinaryLine(line) {
+				t.log = append(t.log, r)
 			}
 		}
 	}
@@ -161,7 +161,7 @@ func (t *templates) result(id string, c call) record {
 	r = r.with("message.toolCallId", id).with("message.toolName", c.tool).with("message.content", contentOf(c))
 	switch {
 	case c.tool == "exec":
-		r = r.with("message.details.exitCode", c.code).with("message.details.aggregated", c.result).with("message.details.durationMs", 7+len(c.result)%900)
+		r = r.with("message.details.exitCode", c.code).with("message.details.aggregated", c.result).with("message.details.durationMs", c.duration())
 	case c.tool == "web_fetch":
 		r = r.with("message.details", fetched(c))
 	case known && r.at("message.details") != nil:

@@ -67,7 +67,7 @@ class Rig {
   }
 
   async start() {
-    this.gateway = this.#spawn("gateway", [this.command, "gateway", "run", ...(this.scenario.gatewayArgs ?? [])]);
+    this.gateway = this.#spawn("gateway", [this.command, ...(this.scenario.command ?? ["gateway", "run"])]);
     this.gateway.on("exit", (code, signal) => console.log(`the gateway ended: ${signal ?? code}`));
     await this.up();
   }
@@ -109,9 +109,10 @@ class Rig {
     for (const child of this.#children) child.kill("SIGKILL");
   }
 
-  // config writes the whole configuration; with a running gateway it is an edit from outside.
+  // config writes the whole configuration, with the note of the release that its onboarding leaves.
   config(value) {
-    this.write(path.join(path.relative(home, this.state), this.configName), JSON.stringify(value, null, 2) + "\n");
+    const meta = { lastTouchedVersion: this.scenario.release.split(" ")[1], lastTouchedAt: new Date().toISOString() };
+    this.write(path.join(path.relative(home, this.state), this.configName), JSON.stringify({ meta, ...value }, null, 2) + "\n");
   }
 
   // cli runs a command of OpenClaw and returns what it printed.

@@ -21,6 +21,10 @@ const model = {
   },
 };
 
+const telegram = {
+  enabled: true, botToken: secrets.bot, apiRoot: "http://127.0.0.1:11998", dmPolicy: "allowlist", allowFrom: [`${owner.id}`],
+};
+
 const gateway = { mode: "local", port: 18789, bind: "loopback", auth: { mode: "token", token: secrets.gateway } };
 
 // newest is a configuration of 2026.9.6 that lets the agent run everything for its owner, who writes over Telegram.
@@ -34,9 +38,7 @@ export function newest(more = {}) {
       exec: { host: "gateway", mode: "full" },
       web: { fetch: { ssrfPolicy: { allowRfc2544BenchmarkRange: true } } },
     },
-    channels: {
-      telegram: { enabled: true, botToken: secrets.bot, apiRoot: "http://127.0.0.1:11998", dmPolicy: "allowlist", allowFrom: [`${owner.id}`] },
-    },
+    channels: { telegram },
     commands: { ownerAllowFrom: [`telegram:${owner.id}`] },
     discovery: { mdns: { mode: "off" } },
     update: { checkOnStart: false },
@@ -64,4 +66,9 @@ export function older(more = {}) {
     update: { checkOnStart: false },
     ...more,
   };
+}
+
+// middle is the same for those that do not bring Signal any more.
+export function middle(more = {}) {
+  return { ...older(), channels: { telegram }, plugins: undefined, commands: { ownerAllowFrom: [`telegram:${owner.id}`] }, ...more };
 }

