@@ -86,7 +86,7 @@ func hasCause(t *testing.T, r *FindingsReport, want expected) {
 		}
 		for _, l := range f.Cause.Chain {
 			seen = append(seen, string(f.Cause.Grade)+" "+string(l.Role)+" "+start(l.Event.What, 200))
-			if strings.Contains(l.Event.What, want.Cause.Input) && l.Input {
+			if (strings.Contains(l.Event.What, want.Cause.Input) || strings.Contains(l.Quote, want.Cause.Input)) && l.Input {
 				return
 			}
 		}

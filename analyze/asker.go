@@ -144,6 +144,7 @@ var marks = []struct {
 	{"[Subagent Context]", Asker{Kind: "agent"}},
 	{"OpenClaw runtime context (internal)", Asker{Kind: "system", Sender: "runtime"}},
 	{"A background task \"", Asker{Kind: "system", Sender: "task"}},
+	{"An async command you ran earlier has completed", Asker{Kind: "system", Sender: "exec"}},
 	{"A subagent task \"", Asker{Kind: "system", Sender: "task"}},
 	{"A new session was started via /new or /reset", Asker{Kind: "system", Sender: "session"}},
 }
@@ -152,7 +153,7 @@ var marks = []struct {
 func (a askers) byText(p *prompt, s *openclaw.Session) *Asker {
 	text := p.text
 	system := false
-	for strings.HasPrefix(text, "System: [") {
+	for strings.HasPrefix(text, "System: ") { // of an event with several lines each bears it
 		system = true
 		_, text, _ = strings.Cut(text, "\n")
 		text = strings.TrimLeft(text, "\n")

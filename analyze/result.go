@@ -96,6 +96,8 @@ func (d *details) result(isError bool, text []byte) Result {
 		r.Status, r.Exit = StatusDenied, nil
 	case d.timedOut, bytes.HasPrefix(message, []byte(`"Command timed out`)):
 		r.Status = StatusTimeout
+	case d.status == "approval-unavailable": // nobody was there to ask
+		r.Status, r.Exit = StatusDenied, nil
 	case d.status == "approval-pending", d.status == "approval_pending":
 		r.Status = StatusPending
 	case d.status == "running":
