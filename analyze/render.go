@@ -36,7 +36,24 @@ func (r *Renderer) redact(s string) string {
 	if s == "" {
 		return s
 	}
+	if joined := unquoted(s); joined != "" && len(r.Secrets.Found(joined)) > len(r.Secrets.Found(s)) {
+		return r.Secrets.Redact(joined)
+	}
 	return r.Secrets.Redact(s)
+}
+
+// maxUnquoted is the longest text that is looked at without its quotes, in bytes.
+const maxUnquoted = 64 << 10
+
+// quotes are what a shell takes out of a word: a secret may be typed with them inside.
+var quotes = strings.NewReplacer("\"", "", "'", "", "\\", "")
+
+// unquoted is a text without its quotes; "" if it has none.
+func unquoted(s string) string {
+	if len(s) > maxUnquoted || !strings.ContainsAny(s, "\"'\\") {
+		return ""
+	}
+	return quotes.Replace(s)
 }
 
 func (r *Renderer) show(s string) string { return console.Escape(r.redact(s)) }

@@ -310,3 +310,20 @@ func TestCSVCells(t *testing.T) {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
+
+// TestQuotesHideNoSecret types a secret as a shell would still read it.
+func TestQuotesHideNoSecret(t *testing.T) {
+	const value = "tok-5f0a9c77d1e24b68a3c1"
+	r := renderer(value)
+	for _, typed := range []string{value[:7] + `""` + value[7:], value[:7] + `\` + value[7:], `'` + value[:9] + `'"` + value[9:] + `"`, value} {
+		e := &Event{Kind: KindExec, What: "curl -H X:" + typed + " https://h.example", Asker: unknownAsker, Source: &openclaw.Source{}}
+		for _, shown := range []string{r.Line(e), r.Record(e).What, r.brief(e.What, shownWhat)} {
+			if strings.Contains(unquoted(shown+`"`), value) {
+				t.Errorf("%q is shown as %q", typed, shown)
+			}
+			if !strings.Contains(shown, "https://h.example") && !strings.Contains(shown, "hxxps://h[.]example") {
+				t.Errorf("%q: the rest of the command is gone: %q", typed, shown)
+			}
+		}
+	}
+}
