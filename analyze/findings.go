@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"sync"
 	"time"
 
+	"github.com/clawbook/openclaw-ir/analyze/integrity"
 	"github.com/clawbook/openclaw-ir/analyze/posture"
 	"github.com/clawbook/openclaw-ir/internal/ioc"
 	"github.com/clawbook/openclaw-ir/internal/openclaw"
@@ -75,36 +77,31 @@ func (x *investigation) timelineOptions() *Options {
 }
 
 func (x *investigation) run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
 	installs, _ := openclaw.Find(x.fsys, x.options.Find)
+	var beside sync.WaitGroup // the checks of the record read on a processor of their own
+	defer beside.Wait()
+	defer cancel()
+	var record *integrity.Report
+	var recordErr error
+	beside.Go(func() {
+		record, recordErr = integrity.Check(ctx, x.fsys, installs, integrity.Options{Now: x.options.Now, Since: x.options.Since, Until: x.options.Until})
+	})
 	w := x.report.readWorld(ctx, x.fsys, installs)
 	for _, in := range installs {
 		w.remember(x.past(ctx, in))
 	}
-	s := newSifter(ctx, x.set, x.list, w, x.report.store.add)
-	spent, o := newSpending(), x.timelineOptions()
-	x.report.spent = spent
-	err := x.report.read(ctx, x.fsys, o, s.add)
-	x.report.spent = nil // it is read again for causes
-	x.cut = s.close()
-	x.report.Coverage.Events = int64(x.report.store.len())
-	if err != nil {
+	if err := x.events(ctx, w); err != nil {
 		return err
 	}
-	x.judge = newJudge(x.set, w)
-	for e, err := range x.report.Events() {
-		if err != nil {
-			return err
-		}
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		x.judge.event(e)
-	}
-	x.judge.derive.spikes(spent, o.keeps)
 	m, r := x.set.NewMatcher(), newRecorder(x.list, w)
 	if err := x.still(ctx, m, r); err != nil {
 		return err
 	}
+	if beside.Wait(); recordErr != nil {
+		return recordErr
+	}
+	x.changed(m, r, record)
 	seen := x.sequences(m, r, 0)
 	if err := x.explain(ctx, w); err != nil {
 		return err
@@ -112,6 +109,38 @@ func (x *investigation) run(ctx context.Context) error {
 	x.sequences(m, r, seen) // those that causes have shown
 	x.full()
 	x.cut += m.Cut() + r.cut
+	return nil
+}
+
+// events matches what happened with the rules, and then judges it in the order of time.
+func (x *investigation) events(ctx context.Context, w *world) error {
+	events := int64(0)
+	s := newSifter(ctx, x.set, x.list, w, func(e *Event) {
+		events++
+		if e.matters() {
+			x.report.store.add(e)
+		}
+	})
+	spent, o := newSpending(), x.timelineOptions()
+	x.report.spent = spent
+	err := x.report.read(ctx, x.fsys, o, s.add)
+	x.report.spent = nil // it is read again for causes
+	x.cut = s.close()
+	x.report.Coverage.Events = events
+	if err != nil {
+		return err
+	}
+	x.judge = newJudge(x.set, w)
+	for e, err := range x.report.Events() {
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err != nil {
+			return err
+		}
+		x.judge.event(e)
+	}
+	x.judge.derive.spikes(spent, o.keeps)
 	return nil
 }
 
@@ -125,6 +154,24 @@ func (x *investigation) past(ctx context.Context, in *openclaw.Installation) *po
 		x.pasts[in.StateDir] = past
 	}
 	return past
+}
+
+// matters reports an event that is looked at again in the order of time. Most of a transcript is what tools returned and the
+// agent said: where no rule met it, nothing more is to be learned of it.
+func (e *Event) matters() bool {
+	switch {
+	case len(e.hits) > 0:
+		return true
+	case e.Kind == KindResult, e.Kind == KindSession:
+		return false
+	case e.Kind == KindMessage:
+		return e.Tool != "" || e.Target == "in"
+	case e.Kind == KindRead:
+		return isPrivate(e.What)
+	case e.Kind == KindLog:
+		return connID.MatchString(e.What)
+	}
+	return true
 }
 
 // full tells what was remembered no further because there is too much of it: what came after was judged without.

@@ -19,6 +19,10 @@ const maxKept = 1 << 10
 // excerptBytes is how much of a text a finding quotes, at most.
 const excerptBytes = 300
 
+// fewValues is how many values are kept of a deed that no rule met: its cause is looked for only if it follows an input with
+// instructions.
+const fewValues = 8
+
 // A hit is a rule that matched a record of an event.
 type hit struct {
 	rule     *sigma.Rule
@@ -116,6 +120,9 @@ func (s *sifter) work(r *recorder) {
 			if s.ctx.Err() == nil {
 				s.match(m, r, e)
 				e.values = e.findValues(r.parsed)
+				if len(e.hits) == 0 {
+					e.values = e.values[:min(len(e.values), fewValues)]
+				}
 			}
 			e.shrink()
 		}

@@ -26,7 +26,7 @@ func (x *investigation) still(ctx context.Context, m *sigma.Matcher, r *recorder
 			return err
 		}
 	}
-	return x.changed(ctx, m, r)
+	return ctx.Err()
 }
 
 // unreadable notes a file that cannot be read. One that does not exist is no gap.
@@ -126,11 +126,7 @@ func (x *investigation) exposures(ctx context.Context, m *sigma.Matcher, r *reco
 }
 
 // changed matches the signs that the record was changed.
-func (x *investigation) changed(ctx context.Context, m *sigma.Matcher, r *recorder) error {
-	report, err := integrity.Check(ctx, x.fsys, x.report.Installations, integrity.Options{Now: x.options.Now, Since: x.options.Since, Until: x.options.Until})
-	if err != nil {
-		return err
-	}
+func (x *investigation) changed(m *sigma.Matcher, r *recorder, report *integrity.Report) {
 	x.report.Coverage.gap(report.Gaps...)
 	for i := range report.Findings {
 		told := &report.Findings[i]
@@ -148,7 +144,6 @@ func (x *investigation) changed(ctx context.Context, m *sigma.Matcher, r *record
 		}
 		x.matched(m, rec, f)
 	}
-	return ctx.Err()
 }
 
 // matched adds a finding for each rule that a record meets.

@@ -183,7 +183,11 @@ func (b *setBuilder) trigger(i int, c *compiled) {
 type fieldWord struct {
 	field int
 	word  string
+	class bool // the field says what class of record it is
 }
+
+// classes are fields whose values every record of a kind has: a long word there is no rarer than a short one.
+var classes = []string{"Category", "EventType", "Role", "Tool", "Trust", "Asker", "SessionKind", "Sink", "Status", "Level", "State", "Action", "Format"}
 
 // needs returns literals of which one is in every record for which n holds, nil if there are no such.
 func (c *compiled) needs(n *node) []fieldWord {
@@ -213,7 +217,7 @@ func (c *compiled) testNeeds(t *test) []fieldWord {
 	}
 	of := func(i int) (needs []fieldWord) {
 		for _, word := range best(t.patterns[i].need) {
-			needs = append(needs, fieldWord{c.fields[t.index], word})
+			needs = append(needs, fieldWord{c.fields[t.index], word, slices.Contains(classes, t.field)})
 		}
 		return needs
 	}
@@ -243,6 +247,10 @@ func union(n int, list func(int) []fieldWord) (all []fieldWord) {
 
 // rarer guesses which of two lists fewer records fulfil.
 func rarer(a, b []fieldWord) bool {
+	class := func(f fieldWord) bool { return f.class }
+	if x, y := slices.ContainsFunc(a, class), slices.ContainsFunc(b, class); x != y {
+		return y
+	}
 	words := func(list []fieldWord) (words []string) {
 		for _, f := range list {
 			words = append(words, f.word)
