@@ -56,7 +56,10 @@ func TestScenariosAreFound(t *testing.T) {
 	if err := json.Unmarshal(text, &want); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range statetest.Scenarios() {
+	for i, name := range statetest.Scenarios() {
+		if raced() && i%4 != 0 {
+			continue
+		}
 		t.Run(name, func(t *testing.T) {
 			r := found(t, statetest.Scenario(t, name))
 			met := map[string]severity.Level{}
@@ -97,7 +100,10 @@ func hasCause(t *testing.T, r *FindingsReport, want expected) {
 // TestNothingGraveInOrdinaryWork matches ordinary work in the records of each release: nothing of it may be at high or
 // above.
 func TestNothingGraveInOrdinaryWork(t *testing.T) {
-	for _, version := range statetest.BenignVersions() {
+	for i, version := range statetest.BenignVersions() {
+		if raced() && i > 0 {
+			continue
+		}
 		t.Run(version, func(t *testing.T) {
 			r := found(t, statetest.Benign(t, version, 1))
 			if r.Coverage.Events < 2000 {

