@@ -8,12 +8,26 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime/debug"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/clawbook/openclaw-ir/internal/sqlite"
 )
+
+// rest leaves some of the machine to the others between two bursts of writes. Under the race detector a reading takes
+// several times as long, and the database has to hold still for it as long in proportion.
+var rest = 2 * time.Millisecond * time.Duration(slowness())
+
+func slowness() int {
+	info, ok := debug.ReadBuildInfo()
+	if ok && slices.ContainsFunc(info.Settings, func(s debug.BuildSetting) bool { return s.Key == "-race" && s.Value == "true" }) {
+		return 20
+	}
+	return 1
+}
 
 // writeForever lets the sqlite3 command write to a database until the test ends, and returns once it has begun.
 func writeForever(t *testing.T, db, pragmas string) {
@@ -46,7 +60,7 @@ func writeForever(t *testing.T, db, pragmas string) {
 				if err != nil {
 					return
 				}
-				time.Sleep(2 * time.Millisecond) // leave some of the machine to the others
+				time.Sleep(rest)
 			}
 		}
 	}()
