@@ -172,6 +172,23 @@ func (e *Event) ID() string {
 // place is what tells an event from all others; several may share an id, which holds only the beginning of the session's.
 func (e *Event) place() string { return e.Session + "\x00" + e.ID() }
 
+// A spot is where an event stands in the evidence: no two share one, in whatever run they were read.
+type spot struct {
+	path string
+	form openclaw.Form
+	line int64
+	call int
+	kind Kind
+}
+
+func (e *Event) spot() spot {
+	s := spot{line: e.Line, call: e.Call, kind: e.Kind}
+	if e.Source != nil {
+		s.path, s.form = e.Source.Path, e.Source.Form
+	}
+	return s
+}
+
 // When returns the event's time in UTC.
 func (e *Event) When() time.Time { return time.UnixMilli(e.Time).UTC() }
 

@@ -76,6 +76,7 @@ type findings struct {
 	known map[string]*Finding
 	rules map[*sigma.Rule]int // how many of the list each has
 	lost  int64
+	at    map[spot]*Finding // the worst that speaks of an event
 }
 
 // maxFindings bounds how many different findings are kept; more are counted. The second half is for rules that have not yet
@@ -85,9 +86,25 @@ const (
 	maxOfRule   = 500
 )
 
+// maxMarked bounds how many events are remembered as having findings.
+const maxMarked = 1_000_000
+
+// add keeps a finding, or counts it with the one that it repeats, and returns the one that is kept.
 func (l *findings) add(f *Finding) *Finding {
+	kept := l.keep(f)
+	if f.Event == nil {
+		return kept
+	}
+	at := f.Event.spot()
+	if worst := l.at[at]; worst == nil && len(l.at) < maxMarked || worst != nil && kept.Level > worst.Level {
+		l.at[at] = kept
+	}
+	return kept
+}
+
+func (l *findings) keep(f *Finding) *Finding {
 	if l.known == nil {
-		l.known, l.rules = map[string]*Finding{}, map[*sigma.Rule]int{}
+		l.known, l.rules, l.at = map[string]*Finding{}, map[*sigma.Rule]int{}, map[spot]*Finding{}
 	}
 	f.Count = max(f.Count, 1)
 	f.Last = max(f.Last, f.Time)

@@ -39,6 +39,15 @@ type FindingsReport struct {
 	Rules         int        // how many were applied
 	Cut           int64      // texts that were too long to be matched wholly
 	Lost          int64      // findings beyond the bound, which are not listed
+	at            map[spot]*Finding
+}
+
+// Of returns the worst finding that speaks of an event and is not suppressed; nil if there is none.
+func (r *FindingsReport) Of(e *Event) *Finding {
+	if f := r.at[e.spot()]; f != nil && f.Rejected == nil {
+		return f
+	}
+	return nil
 }
 
 // Findings applies rules to everything that the evidence shows to have happened and to what lies in it, and finds the
@@ -185,6 +194,9 @@ func (x *investigation) full() {
 			x.report.Coverage.gap(openclaw.Gap{Path: "/", What: fmt.Sprintf("more than %d %s; those beyond were not remembered", maxKnown, what)})
 		}
 	}
+	if len(x.judge.found.at) == maxMarked {
+		x.report.Coverage.gap(openclaw.Gap{Path: "/", What: fmt.Sprintf("more than %d events have findings; those beyond are not marked in a timeline", maxMarked)})
+	}
 	if len(x.judge.after) >= maxAfter {
 		x.report.Coverage.gap(openclaw.Gap{Path: "/", What: fmt.Sprintf("more than %d deeds follow inputs with instructions; causes of those beyond were looked for only where they are findings", maxAfter)})
 	}
@@ -197,7 +209,7 @@ func (x *investigation) result() *FindingsReport {
 		return r
 	}
 	x.judge.found.sort()
-	r.Lost = x.judge.found.lost
+	r.Lost, r.at = x.judge.found.lost, x.judge.found.at
 	for _, f := range x.judge.found.list {
 		i := slices.IndexFunc(x.options.Suppressions, func(s Suppression) bool { return s.holds(f, x.options.Now) })
 		if i < 0 {

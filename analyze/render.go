@@ -20,7 +20,9 @@ import (
 // It is used by one goroutine at a time.
 type Renderer struct {
 	Secrets *secret.Set
-	shown   map[string]string // short texts that come again: agents, askers, tools
+	// Findings marks the events that they speak of; nil marks none.
+	Findings *FindingsReport
+	shown    map[string]string // short texts that come again: agents, askers, tools
 }
 
 // maxShown bounds how many texts a Renderer remembers, and how long they are.
@@ -76,7 +78,7 @@ func (r *Renderer) again(s string) string {
 
 // Line renders an event as one line of text, without a newline:
 //
-//	2026-11-20T10:03:11.204Z  exec   main/telegram:666000222,not-owner#80f0b671.19  curl -s http://… | sh  → 0 1.2s
+//	2026-11-20T10:03:11.204Z  exec   main/telegram:666000222,not-owner#80f0b671.19  curl -s http://… | sh  → 0 1.2s  !critical DLX-001 Download piped into an interpreter
 func (r *Renderer) Line(e *Event) string {
 	b := e.When().AppendFormat(make([]byte, 0, 160+len(e.What)), timeLayout)
 	if e.NoTime {
@@ -97,7 +99,17 @@ func (r *Renderer) Line(e *Event) string {
 		b = append(append(b, "  ["...), r.again(strings.Join(e.Marks, " "))...)
 		b = append(b, ']')
 	}
+	if f := r.found(e); f != nil {
+		b = fmt.Appendf(b, "  !%v %s %s", f.Level, console.Escape(f.Rule.Key()), r.again(f.Rule.Title))
+	}
 	return string(b)
+}
+
+func (r *Renderer) found(e *Event) *Finding {
+	if r.Findings == nil {
+		return nil
+	}
+	return r.Findings.Of(e)
 }
 
 func orDash(s string) string {
@@ -199,6 +211,8 @@ type Record struct {
 	Form       string   `json:"form"`
 	Line       int64    `json:"line"`
 	Digest     string   `json:"sha256,omitempty"`
+	Level      string   `json:"level,omitempty"` // of the worst finding that speaks of it, if findings were looked for
+	Rule       string   `json:"rule,omitempty"`  // that finding's
 }
 
 // Record makes of an event what JSON and CSV show of it.
@@ -211,6 +225,9 @@ func (r *Renderer) Record(e *Event) Record {
 	}
 	if e.NoTime {
 		rec.TimeFrom = "record before"
+	}
+	if f := r.found(e); f != nil {
+		rec.Level, rec.Rule = f.Level.String(), r.text(f.Rule.Key())
 	}
 	for _, m := range e.Marks {
 		rec.Marks = append(rec.Marks, r.text(m))
@@ -231,7 +248,7 @@ func (r *Renderer) text(s string) string {
 }
 
 // columns are the CSV's, in order.
-var columns = []string{"time", "kind", "id", "agent", "session", "session_key", "asker", "owner", "tool", "call_id", "what", "cwd", "target", "bytes", "status", "exit_code", "duration_ms", "error", "marks", "source", "form", "line", "sha256"}
+var columns = []string{"time", "kind", "id", "agent", "session", "session_key", "asker", "owner", "tool", "call_id", "what", "cwd", "target", "bytes", "status", "exit_code", "duration_ms", "error", "marks", "source", "form", "line", "sha256", "level", "rule"}
 
 // A CSV writes events as comma-separated values with a heading (RFC 4180). A spreadsheet must not take an
 // intruder's text for a formula, so a cell that begins like one begins with an apostrophe.
@@ -257,6 +274,7 @@ func (c *CSV) Write(e *Event) error {
 		rec.Time, string(rec.Kind), rec.ID, rec.Agent, rec.Session, rec.SessionKey, rec.Asker.String(), string(rec.Asker.Owner), rec.Tool, rec.CallID,
 		rec.What, rec.Cwd, rec.Target, strconv.FormatInt(rec.Bytes, 10), string(rec.Result.Status), exit, strconv.FormatInt(rec.Result.Millis, 10),
 		rec.Result.Error, strings.Join(rec.Marks, " "), rec.Source, rec.Form, strconv.FormatInt(rec.Line, 10), rec.Digest,
+		rec.Level, rec.Rule,
 	}
 	for i, cell := range cells {
 		cells[i] = console.Escape(cell)

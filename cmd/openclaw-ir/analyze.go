@@ -4,16 +4,20 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/clawbook/openclaw-ir/analyze"
+	"github.com/clawbook/openclaw-ir/analyze/rules"
 	"github.com/clawbook/openclaw-ir/internal/casefile"
 	"github.com/clawbook/openclaw-ir/internal/console"
+	"github.com/clawbook/openclaw-ir/internal/ioc"
 	"github.com/clawbook/openclaw-ir/internal/openclaw"
 	"github.com/clawbook/openclaw-ir/internal/secret"
+	"github.com/clawbook/openclaw-ir/internal/severity"
 	"github.com/urfave/cli/v2"
 )
 
@@ -34,6 +38,7 @@ Examples:
    openclaw-ir analyze --root /mnt/image 'curl|wget'
    openclaw-ir analyze B.tar.zst.age -i key.txt --kind exec --since 24h --format jsonl
    openclaw-ir analyze --kind message,log -i password -C 2
+   openclaw-ir analyze --level high                      # each with the worst finding that speaks of it
 
 ` + exitText,
 		Flags: append(append(sourceFlags(), caseFlags()...),
@@ -42,6 +47,7 @@ Examples:
 			&cli.StringFlag{Name: "session", Usage: "show only sessions whose id or key holds `TEXT`"},
 			&cli.StringFlag{Name: "since", Usage: "begin at `TIME`: 24h, 7d, 2026-11-20, 2026-11-20T10:00:00Z"},
 			&cli.StringFlag{Name: "until", Usage: "end before `TIME`"},
+			&cli.StringFlag{Name: "level", Usage: "look for findings too, and show only events with one at `LEVEL` or above: " + strings.Join(severity.Names(), ", ")},
 			&cli.StringFlag{Name: "format", Value: "text", Usage: "`FORMAT` text, jsonl, csv or timesketch"},
 			&cli.BoolFlag{Name: "json", Usage: "one JSON object a line: a version first, the events, the coverage last"},
 			&cli.BoolFlag{Name: "ignore-case", Usage: "grep's -i: match without regard to case"},
@@ -98,10 +104,34 @@ func runAnalyze(c *cli.Context, e env) error {
 		return err
 	}
 	report.Coverage.Gaps = append(report.Coverage.Gaps, gaps...)
+	if renderer.Findings, err = judged(c, e, src, o); err != nil {
+		return err
+	}
 	if err := printTimeline(c, e, report, renderer, grep); err != nil {
 		return err
 	}
-	return sayCoverage(e, renderer, &report.Coverage)
+	err = sayCoverage(e, renderer, &report.Coverage)
+	if f := renderer.Findings; err == nil && f != nil && !f.Complete() {
+		e.console.Warningf("not everything could be matched with the rules; openclaw-ir analyze findings says what")
+		return errPartial
+	}
+	return err
+}
+
+// judged looks for the findings that mark a timeline, if --level asks for it.
+func judged(c *cli.Context, e env, src *source, t analyze.Options) (*analyze.FindingsReport, error) {
+	if c.String("level") == "" {
+		return nil, nil
+	}
+	o := analyze.FindingsOptions{Find: t.Find, Agent: t.Agent, Session: t.Session, Since: t.Since, Until: t.Until, Now: src.now}
+	var err error
+	if o.Rules, err = rules.Load(); err != nil {
+		return nil, err
+	}
+	if o.Indicators, err = ioc.Builtin(); err != nil {
+		return nil, err
+	}
+	return investigate(c, e, src, o)
 }
 
 func nothingFound(cover *analyze.Coverage, e env) error {
@@ -121,6 +151,14 @@ func analyzeOptions(c *cli.Context, src *source) (analyze.Options, error) {
 	var err error
 	if o.Kinds, err = parseKinds(c.StringSlice("kind")); err != nil {
 		return o, err
+	}
+	if name := c.String("level"); name != "" {
+		if _, err := parseLevel(name); err != nil {
+			return o, err
+		}
+		if len(o.Kinds) == 0 { // a finding may speak of anything
+			o.Kinds = analyze.Kinds
+		}
 	}
 	if o.Since, err = parseTime(c.String("since"), src.now); err != nil {
 		return o, err
@@ -213,7 +251,15 @@ type eventWriter interface {
 }
 
 func printTimeline(c *cli.Context, e env, report *analyze.Report, r *analyze.Renderer, g analyze.Grep) error {
-	hits, err := g.Select(report.Events(), r.Line)
+	events := report.Events()
+	if name := c.String("level"); name != "" {
+		least, err := parseLevel(name)
+		if err != nil {
+			return err
+		}
+		events = atLevel(events, r.Findings, least)
+	}
+	hits, err := g.Select(events, r.Line)
 	if err != nil {
 		return err
 	}
@@ -242,4 +288,20 @@ func printTimeline(c *cli.Context, e env, report *analyze.Report, r *analyze.Ren
 		return err
 	}
 	return w.end(&report.Coverage)
+}
+
+// atLevel leaves out the events of which no finding at a level or above speaks.
+func atLevel(events iter.Seq2[*analyze.Event, error], found *analyze.FindingsReport, least severity.Level) iter.Seq2[*analyze.Event, error] {
+	return func(yield func(*analyze.Event, error) bool) {
+		for e, err := range events {
+			if err == nil {
+				if f := found.Of(e); f == nil || f.Level < least {
+					continue
+				}
+			}
+			if !yield(e, err) {
+				return
+			}
+		}
+	}
 }
