@@ -132,7 +132,7 @@ func (f *Frozen) moved(table host.ProcessTable) bool {
 
 // freezeKnown freezes the cgroups of OpenClaw's units before anything is read: from then on what is in them forks no more.
 func (f *Frozen) freezeKnown(m Machine) {
-	mount := cgroupMount(m.Root)
+	mount := CgroupMount(m.Root)
 	if mount == "" {
 		return
 	}
@@ -267,7 +267,7 @@ func ownCgroup(r *host.Root, p host.Process) (dir string, ok bool) {
 		last := path.Base(cgroup)
 		_, inContainer := containerOf(p)
 		if strings.HasSuffix(last, ".service") && product.Mentions(last) || inContainer && p.Role != host.RoleDescendant {
-			if mount := cgroupMount(r); mount != "" {
+			if mount := CgroupMount(r); mount != "" {
 				return path.Join(mount, cgroup), true
 			}
 		}
@@ -275,8 +275,8 @@ func ownCgroup(r *host.Root, p host.Process) (dir string, ok bool) {
 	return "", false
 }
 
-// cgroupMount is where the hierarchy of version 2 is mounted, "" if it is not.
-func cgroupMount(r *host.Root) string {
+// CgroupMount is where the hierarchy of version 2 is mounted, "" if it is not.
+func CgroupMount(r *host.Root) string {
 	for _, dir := range []string{"/sys/fs/cgroup", "/sys/fs/cgroup/unified"} {
 		if _, err := r.Stat(dir[1:] + "/cgroup.controllers"); err == nil {
 			return dir

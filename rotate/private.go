@@ -116,6 +116,12 @@ type program struct {
 	hide        []string // directories it must not see
 }
 
+// CanProve says why [VerifyContained] could not run a private gateway of the installation's release, nil if it could. It runs nothing.
+func CanProve(root *host.Root, in *openclaw.Installation) error {
+	_, err := findProgram(root, in)
+	return err
+}
+
 // findProgram returns the Node.js and the script that the installation's service runs, else those where npm puts them for all
 // users.
 func findProgram(root *host.Root, in *openclaw.Installation) (program, error) {

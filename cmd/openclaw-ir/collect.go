@@ -467,10 +467,7 @@ func (x *collection) estimate() error {
 	if err != nil {
 		return err
 	}
-	var total collect.SourceSize
 	for _, row := range sizes {
-		total.Files += row.Files
-		total.Bytes += row.Bytes
 		if err := lines.Write(row); err != nil {
 			return err
 		}
@@ -479,11 +476,20 @@ func (x *collection) estimate() error {
 		return err
 	}
 	x.warn(outcome)
-	x.console.Printf("%d files, %s before compression, and the live state of the machine; sealed, transcripts shrink to about a third", total.Files, console.Size(total.Bytes))
+	all := total(sizes)
+	x.console.Printf("%d files, %s before compression, and the live state of the machine; sealed, transcripts shrink to about a third", all.Files, console.Size(all.Bytes))
 	if outcome.Partial() {
 		return errPartial
 	}
 	return nil
+}
+
+func total(sizes []collect.SourceSize) (all collect.SourceSize) {
+	for _, row := range sizes {
+		all.Files += row.Files
+		all.Bytes += row.Bytes
+	}
+	return all
 }
 
 func estimateLine(r collect.SourceSize) string {

@@ -85,28 +85,34 @@ func readRecipients(name string) ([]collect.Recipient, error) {
 	return collect.ParseRecipients(f, name)
 }
 
-// recipientsFromDefaults reads the first default file there is. Root takes it only if root alone can write it:
-// the agent's user must not choose who can read the evidence.
+// recipientsFromDefaults reads the first default file there is, and says which.
 func recipientsFromDefaults(e env) ([]collect.Recipient, error) {
+	name, list, err := defaultRecipientsOf(e)
+	if err == nil && name != "" {
+		e.console.Printf("recipients from %q", name)
+	}
+	return list, err
+}
+
+// defaultRecipientsOf reads the first default file there is; name is "" if there is none. Root takes it only if root alone can write
+// it: the agent's user must not choose who can read the evidence.
+func defaultRecipientsOf(e env) (name string, list []collect.Recipient, err error) {
 	for _, name := range defaultRecipients() {
 		info, err := os.Stat(name)
 		if errors.Is(err, os.ErrNotExist) {
 			continue
 		}
 		if err != nil {
-			return nil, fmt.Errorf("opening the recipients file: %w", err)
+			return name, nil, fmt.Errorf("opening the recipients file: %w", err)
 		}
 		if st, ok := info.Sys().(*syscall.Stat_t); ok && e.uid == 0 && (st.Uid != 0 || info.Mode().Perm()&0o022 != 0) {
-			return nil, usageError("sudo chown root: "+name+" && sudo chmod 644 "+name+", after reading it; or name the recipients with -r or -R",
+			return name, nil, usageError("sudo chown root: "+name+" && sudo chmod 644 "+name+", after reading it; or name the recipients with -r or -R",
 				"%q can be written by others than root, so it may not say who reads the evidence", name)
 		}
 		list, err := readRecipients(name)
-		if err == nil {
-			e.console.Printf("recipients from %q", name)
-		}
-		return list, err
+		return name, list, err
 	}
-	return nil, nil
+	return "", nil, nil
 }
 
 func askPassphrase(c *cli.Context, e env) ([]collect.Recipient, error) {

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // openBase opens the directory that holds the cases, and makes it and its
@@ -191,4 +193,43 @@ func readFile(root *os.Root, name string, limit int64) ([]byte, error) {
 // only when the new one is whole and on disk.
 func (c *Case) WriteFile(name string, data []byte) error {
 	return writeFile(c.root, name, data)
+}
+
+// CheckDir says whether cases could be kept in dir: it returns the directory that is there already, dir itself or the nearest above
+// it, and an error that wraps [ErrUnsafe] if somebody else could change it, or says that we may not write there. It makes nothing.
+func CheckDir(dir string) (there string, err error) {
+	dir, err = filepath.Abs(dir)
+	if err != nil {
+		return "", fmt.Errorf("finding the case directory: %v", err)
+	}
+	base, there, err := openBase(dir, false)
+	switch {
+	case err == nil:
+		base.Close()
+	case errors.Is(err, ErrNoCase):
+		if there, err = nearest(filepath.Dir(dir)); err != nil {
+			return "", err
+		}
+	default:
+		return dir, err
+	}
+	if err := unix.Access(there, unix.W_OK|unix.X_OK); err != nil {
+		return there, fmt.Errorf("writing to %q: %w", there, err)
+	}
+	return there, nil
+}
+
+// nearest returns the first directory from dir upwards that exists.
+func nearest(dir string) (string, error) {
+	for ; ; dir = filepath.Dir(dir) {
+		info, err := os.Stat(dir)
+		switch {
+		case err == nil && !info.IsDir():
+			return "", fmt.Errorf("%w: %q is not a directory", ErrUnsafe, dir)
+		case err == nil:
+			return dir, nil
+		case !errors.Is(err, fs.ErrNotExist) || dir == filepath.Dir(dir):
+			return "", fmt.Errorf("finding the case directory: %w", err)
+		}
+	}
 }

@@ -2,8 +2,8 @@ package host
 
 import "time"
 
-// clockRow says what this machine's clock is worth.
-type clockRow struct {
+// Clock says what this machine's clock is worth. ReadClock reads it, of the running machine.
+type Clock struct {
 	Record string    `json:"record"` // "clock"
 	Now    time.Time `json:"now"`
 	// Synchronized, Offset and MaxError are what the kernel knows from the time service (adjtimex(2)).

@@ -6,9 +6,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func readClock() clockRow {
+// ReadClock asks the kernel (adjtimex(2)), which any user may.
+func ReadClock() Clock {
 	var tx unix.Timex // no modes: only reads
-	row := clockRow{Record: "clock", Now: time.Now().UTC()}
+	row := Clock{Record: "clock", Now: time.Now().UTC()}
 	if _, err := unix.Adjtimex(&tx); err != nil {
 		row.Err = err.Error()
 		return row

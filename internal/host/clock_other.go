@@ -4,8 +4,9 @@ package host
 
 import "time"
 
-func readClock() clockRow {
-	return clockRow{Record: "clock", Now: time.Now().UTC(), Err: "not known on this system"}
+// ReadClock knows the time alone here.
+func ReadClock() Clock {
+	return Clock{Record: "clock", Now: time.Now().UTC(), Err: "not known on this system"}
 }
 
 // Running is not known here: it is zero.

@@ -334,7 +334,7 @@ func hasShell(shell string) bool {
 func clock(r *Root) writeFunc {
 	return func(ctx context.Context, w io.Writer) error {
 		out := newRows(w)
-		row := readClock()
+		row := ReadClock()
 		row.Timezone = Text(timezone(r))
 		out.put(row)
 		files(r, out, "proc/uptime", "proc/sys/kernel/random/boot_id", "sys/class/rtc/rtc0/since_epoch")
