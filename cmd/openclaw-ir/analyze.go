@@ -12,7 +12,6 @@ import (
 
 	"github.com/clawbook/openclaw-ir/analyze"
 	"github.com/clawbook/openclaw-ir/analyze/rules"
-	"github.com/clawbook/openclaw-ir/internal/casefile"
 	"github.com/clawbook/openclaw-ir/internal/console"
 	"github.com/clawbook/openclaw-ir/internal/ioc"
 	"github.com/clawbook/openclaw-ir/internal/openclaw"
@@ -41,7 +40,7 @@ Examples:
    openclaw-ir analyze --level high                      # each with the worst finding that speaks of it
 
 ` + exitText,
-		Flags: append(append(sourceFlags(), caseFlags()...),
+		Flags: append(append(sourceFlags(), readFlags()...),
 			&cli.StringSliceFlag{Name: "kind", Usage: "show only `KINDS`: " + kindNames() + ", or all"},
 			&cli.StringFlag{Name: "agent", Usage: "show only this `AGENT`"},
 			&cli.StringFlag{Name: "session", Usage: "show only sessions whose id or key holds `TEXT`"},
@@ -228,11 +227,11 @@ func newRenderer(c *cli.Context, e env, src *source, installs []*openclaw.Instal
 	return &analyze.Renderer{Secrets: set}, gaps, nil
 }
 
-// fingerprintSalt keys fingerprints: by the case, so that they are the same wherever it shows them, or, without an
-// open case, by a salt of this run.
+// fingerprintSalt keys fingerprints: by the case, so that they are the same wherever it shows them, or, without a case
+// that can be used, by a salt of this run.
 func fingerprintSalt(c *cli.Context, e env) ([]byte, error) {
-	cs, err := casefile.Open(casesDir(c, e), c.String("case"), false)
-	if errors.Is(err, casefile.ErrNoCase) && c.String("case") == "" {
+	cs, err := existingCase(c, e)
+	if err != nil && c.String("case") == "" {
 		salt := make([]byte, 32)
 		_, err := rand.Read(salt)
 		return salt, err

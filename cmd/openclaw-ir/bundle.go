@@ -15,10 +15,10 @@ import (
 
 // bundleFlags choose a bundle's key.
 func bundleFlags(more ...cli.Flag) []cli.Flag {
-	return append([]cli.Flag{
+	return append(append(readFlags(),
 		&cli.StringSliceFlag{Name: "identity", Aliases: []string{"i"}, Usage: "the private key in `FILE` (age or SSH)"},
 		&cli.BoolFlag{Name: "json", Usage: "one JSON object a line, a version first"},
-	}, more...)
+	), more...)
 }
 
 func verifyCommand(e env) *cli.Command {
@@ -58,9 +58,9 @@ func runVerify(c *cli.Context, e env) error {
 	if c.Bool("salvage") {
 		return runSalvage(c, e, name)
 	}
-	f, err := os.Open(name)
+	f, err := openFile(e, name)
 	if err != nil {
-		return fmt.Errorf("opening the bundle: %w", err)
+		return err
 	}
 	defer f.Close()
 	info, err := f.Stat()

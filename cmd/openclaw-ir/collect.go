@@ -79,6 +79,13 @@ func caseFlags() []cli.Flag {
 	}
 }
 
+// readFlags choose the case for a command that only reads.
+func readFlags() []cli.Flag {
+	flags := caseFlags()
+	flags[0].(*cli.StringFlag).Usage = "note in the case `NAME` what was read (default: in the newest open one, if there is one)"
+	return flags
+}
+
 // casesDir is the directory that holds the cases.
 func casesDir(c *cli.Context, e env) string {
 	dir := c.String("case-dir")
@@ -102,11 +109,27 @@ func openCase(c *cli.Context, e env) (*casefile.Case, error) {
 		}
 		return nil, &codeError{exitFailed, err, []string{hint}}
 	}
-	cs.Operator.SudoUser = e.getenv("SUDO_USER")
+	e.take(dir, cs)
 	if cs.Made() {
 		e.console.Printf("opened case %q in %q", cs.Name(), dir)
 	}
 	return cs, nil
+}
+
+// existingCase opens the case that a command works on, and makes none.
+func existingCase(c *cli.Context, e env) (*casefile.Case, error) {
+	dir := casesDir(c, e)
+	cs, err := casefile.Open(dir, c.String("case"), false)
+	if err == nil {
+		e.take(dir, cs)
+	}
+	return cs, err
+}
+
+// take notes who acts in a case, and that this run belongs to it.
+func (e env) take(dir string, cs *casefile.Case) {
+	cs.Operator.SudoUser = e.getenv("SUDO_USER")
+	e.record.belongs(dir, cs.Name())
 }
 
 // collectGC keeps the heap close to what is in use: a host in trouble may have little memory, and the compressor's
@@ -162,6 +185,7 @@ func newCollection(c *cli.Context, e env) (*collection, error) {
 	if x.root, err = host.OpenRoot(c.String("root")); err != nil {
 		return nil, fmt.Errorf("opening the host: %w", err)
 	}
+	e.record.reads(c.String("root"))
 	if x.runner, err = host.NewTrusted(); err != nil {
 		return nil, fmt.Errorf("looking for trusted commands: %w", err)
 	}

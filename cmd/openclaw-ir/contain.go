@@ -5,10 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os/signal"
 	"runtime"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/clawbook/openclaw-ir/collect"
@@ -101,7 +99,6 @@ type containing struct {
 }
 
 func runContain(c *cli.Context, e env) error {
-	ignorePipe()
 	x := &containing{env: e, c: c, frozen: &contain.Frozen{}}
 	begun := time.Now()
 	var err error
@@ -123,9 +120,6 @@ func runContain(c *cli.Context, e env) error {
 	}
 	return x.run(took)
 }
-
-// ignorePipe keeps a reader that goes away, such as head, from ending what is half done.
-func ignorePipe() { signal.Ignore(syscall.SIGPIPE) }
 
 func newMachine(e env) (contain.Machine, error) {
 	root, err := host.OpenRoot("/")
@@ -181,7 +175,7 @@ func (x *containing) openCase() (*casefile.Case, error) {
 	if merr != nil {
 		return nil, err
 	}
-	mem.Operator.SudoUser = x.getenv("SUDO_USER")
+	x.take(memoryCases, mem)
 	x.failed++
 	x.console.Warningf("%v; the case %q lies in memory until the next boot: free some room, or name another disk with --case-dir; undo with --case-dir %s", err, mem.Name(), memoryCases)
 	return mem, nil

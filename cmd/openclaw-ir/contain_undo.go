@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/clawbook/openclaw-ir/contain"
-	"github.com/clawbook/openclaw-ir/internal/casefile"
 	"github.com/clawbook/openclaw-ir/internal/console"
 	"github.com/clawbook/openclaw-ir/internal/host"
 	"github.com/clawbook/openclaw-ir/internal/openclaw"
@@ -79,7 +78,6 @@ Examples:
 				return err
 			}
 			defer done()
-			ignorePipe()
 			return x.undo()
 		},
 	}
@@ -144,11 +142,10 @@ func deadManCommand(e env) *cli.Command {
 
 // reopened takes up the case's containment, for a command about one that is there.
 func reopened(c *cli.Context, e env, name string) (*containing, func(), error) {
-	cs, err := casefile.Open(casesDir(c, e), c.String("case"), false)
+	cs, err := existingCase(c, e)
 	if err != nil {
 		return nil, nil, &codeError{exitFailed, err, []string{"openclaw-ir contain begins one; --case NAME names another case"}}
 	}
-	cs.Operator.SudoUser = e.getenv("SUDO_USER")
 	m, err := newMachine(e)
 	if err != nil {
 		cs.Close()

@@ -29,7 +29,7 @@ Examples:
    openclaw-ir analyze findings --rules ./my-rules --ioc advisory.stix.json --fail-on critical
 
 ` + exitText,
-		Flags: append(append(append(sourceFlags(), caseFlags()...), ruleFlags()...),
+		Flags: append(append(append(sourceFlags(), readFlags()...), ruleFlags()...),
 			&cli.StringFlag{Name: "level", Value: "low", Usage: "show findings at `LEVEL` and above: " + strings.Join(severity.Names(), ", ")},
 			&cli.StringFlag{Name: "fail-on", Usage: "exit 4 if anything is found at `LEVEL` or above"},
 			&cli.StringFlag{Name: "suppressions", Usage: "do not show what the YAML `FILE` says is known and accepted; it is counted and listed at the end"},

@@ -32,7 +32,7 @@ Examples:
    openclaw-ir analyze integrity --root /mnt/image --fail-on high
 
 ` + exitText,
-		Flags: append(append(sourceAndKeyFlags(), caseFlags()...),
+		Flags: append(append(sourceAndKeyFlags(), readFlags()...),
 			&cli.StringFlag{Name: "against", Usage: "compare with the earlier evidence in `BUNDLE`, sealed or a directory"},
 			&cli.StringFlag{Name: "since", Usage: "leave out what ended before `TIME`: 24h, 7d, 2026-11-20, 2026-11-20T10:00:00Z"},
 			&cli.StringFlag{Name: "until", Usage: "leave out what began after `TIME`"},

@@ -18,6 +18,9 @@ func main() {
 	// SIGHUP too: an SSH session that drops must leave a bundle that is closed and sealed, not a cut one.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
+	// A reader that goes away, such as head, must neither end what is half done nor keep the custody log from being told: a write
+	// fails, and the command ends as for any other error.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	streams := console.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}
 	os.Exit(run(ctx, os.Args, env{
 		console: console.New(streams, console.FactsOf(streams, os.Getenv)),

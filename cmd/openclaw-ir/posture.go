@@ -39,7 +39,7 @@ Examples:
    sudo openclaw-ir analyze posture --fix --dry-run
 
 ` + exitText,
-		Flags: append(append(sourceFlags(), caseFlags()...),
+		Flags: append(append(sourceFlags(), readFlags()...),
 			&cli.BoolFlag{Name: "deep", Usage: "look at the running machine too"},
 			&cli.StringFlag{Name: "level", Value: "info", Usage: "show findings of this `LEVEL` and above: " + strings.Join(severity.Names(), ", ")},
 			&cli.StringFlag{Name: "fail-on", Usage: "exit with 4 if there is a finding of this `LEVEL` or above"},

@@ -157,7 +157,6 @@ func (f *fixing) change() error {
 	if err != nil || !yes {
 		return err
 	}
-	ignorePipe()
 	j, err := repair.Open(cs, "openclaw-ir "+version())
 	if err != nil {
 		return err
@@ -308,12 +307,11 @@ Examples:
 }
 
 func undoPosture(c *cli.Context, e env) error {
-	cs, err := casefile.Open(casesDir(c, e), c.String("case"), false)
+	cs, err := existingCase(c, e)
 	if err != nil {
 		return &codeError{exitFailed, err, []string{"--case NAME names the case that --fix noted its repairs in"}}
 	}
 	defer cs.Close()
-	cs.Operator.SudoUser = e.getenv("SUDO_USER")
 	m, err := newMachine(e)
 	if err != nil {
 		return err
@@ -343,7 +341,6 @@ func undoPosture(c *cli.Context, e env) error {
 	if err != nil || !yes {
 		return err
 	}
-	ignorePipe()
 	err = changing(cs, m.Root, j.Files(), func() {
 		j.Undo(c.Bool("force"), func(object string, err error) { f.done(cs, "undo", object, "as it was", err) })
 	})

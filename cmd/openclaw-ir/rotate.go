@@ -56,7 +56,6 @@ Examples:
 			if c.Args().Present() {
 				return usageError("openclaw-ir rotate --help", "rotate takes no arguments: %q%s", c.Args().First(), suggestion(c.Command.Subcommands, c.Args().First()))
 			}
-			ignorePipe()
 			return withRotation(c, e, "rotate", (*rotation).rotate)
 		},
 	}

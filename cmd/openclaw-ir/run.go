@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/clawbook/openclaw-ir/internal/console"
 	"github.com/urfave/cli/v2"
@@ -22,6 +23,7 @@ const (
 	exitPartial     = 3
 	exitFound       = 4
 	exitInterrupted = 130
+	exitUnread      = 141 // as a shell shows SIGPIPE: whoever read the output went away
 )
 
 const exitText = "Exit codes: 0 done; 1 failed; 2 wrong use; 3 done in part (the output says what is missing); 4 something found, or a verification that does not hold; 130 interrupted."
@@ -31,6 +33,7 @@ type env struct {
 	console *console.Console
 	getenv  func(string) string
 	uid     int
+	record  *record // what this run leaves in the custody log; nil in a test
 }
 
 // A codeError ends the program with a code. Its hints say what to type next.
@@ -54,29 +57,50 @@ var errPartial = &codeError{code: exitPartial, err: errors.New("done in part: se
 func run(ctx context.Context, args []string, e env) int {
 	app := newApp(e)
 	err := app.RunContext(ctx, permute(app, args))
-	if err == nil {
-		return exitDone
-	}
-	if ctx.Err() != nil || errors.Is(err, context.Canceled) {
+	code := exitCode(ctx, err)
+	switch code {
+	case exitDone, exitUnread:
+	case exitInterrupted:
 		e.console.Errorf("interrupted")
+	default:
+		sayError(e, err)
+	}
+	return code
+}
+
+// exitCode is the code that the program ends with because of err.
+func exitCode(ctx context.Context, err error) int {
+	var ce *codeError
+	switch {
+	case err == nil:
+		return exitDone
+	case ctx.Err() != nil || errors.Is(err, context.Canceled):
 		return exitInterrupted
+	case errors.As(err, &ce):
+		return ce.code
+	case errors.Is(err, syscall.EPIPE):
+		return exitUnread
+	}
+	return exitFailed
+}
+
+func sayError(e env, err error) {
+	if err.Error() != "" {
+		e.console.Errorf("%v", err)
 	}
 	var ce *codeError
 	if !errors.As(err, &ce) {
-		ce = &codeError{code: exitFailed, err: err}
-	}
-	if ce.err.Error() != "" {
-		e.console.Errorf("%v", err)
+		return
 	}
 	for _, h := range ce.hints {
 		if h != "" {
 			e.console.Hintf("%s", h)
 		}
 	}
-	return ce.code
 }
 
 func newApp(e env) *cli.App {
+	e.record = &record{}
 	app := &cli.App{
 		Name:                   "openclaw-ir",
 		Usage:                  "incident response for OpenClaw: stop the agent, replace its secrets, seal the evidence, tell what it executed and wrote",
@@ -98,6 +122,7 @@ func newApp(e env) *cli.App {
 			return usageError("openclaw-ir --help", "which command? one of %s", strings.Join(commandNames(c.App.Commands), ", "))
 		},
 	}
+	noteAll(e, "", app.Commands)
 	return app
 }
 

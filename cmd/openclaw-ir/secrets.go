@@ -34,7 +34,7 @@ Example:
    openclaw-ir analyze secrets --since 7d --fail-on sent
 
 ` + exitText,
-		Flags: append(append(sourceFlags(), caseFlags()...),
+		Flags: append(append(sourceFlags(), readFlags()...),
 			&cli.StringFlag{Name: "since", Usage: "begin at `TIME`: 24h, 7d, 2026-11-20, 2026-11-20T10:00:00Z"},
 			&cli.StringFlag{Name: "until", Usage: "end before `TIME`"},
 			&cli.BoolFlag{Name: "all", Usage: "those that were not seen too"},

@@ -68,8 +68,10 @@ func openEvidence(c *cli.Context, e env, name string) (*source, error) {
 	find := openclaw.FindOptions{UID: -1, StateDirs: stateDirs}
 	switch root := c.String("root"); {
 	case root != "":
+		e.record.reads(root)
 		return openDirectory(root, find)
 	case name == "":
+		e.record.reads("/")
 		find.UID = e.uid
 		return openDirectory("/", find)
 	}
@@ -83,6 +85,7 @@ func openNamed(c *cli.Context, e env, name string, find openclaw.FindOptions) (*
 		return nil, fmt.Errorf("opening the evidence: %w", err)
 	}
 	if info.IsDir() {
+		e.record.reads(name)
 		return openCopy(name, find)
 	}
 	return openBundle(c, e, name, find)
@@ -183,11 +186,21 @@ func readBundle(c *cli.Context, e env, name string) (*collect.Bundle, *os.File, 
 	return b, f, nil
 }
 
-// openSealed opens a bundle's file and finds the keys for it.
-func openSealed(c *cli.Context, e env, name string) (*os.File, []age.Identity, error) {
+// openFile opens a bundle's file.
+func openFile(e env, name string) (*os.File, error) {
 	f, err := os.Open(name)
 	if err != nil {
-		return nil, nil, fmt.Errorf("opening the bundle: %w", err)
+		return nil, fmt.Errorf("opening the bundle: %w", err)
+	}
+	e.record.reads(name)
+	return f, nil
+}
+
+// openSealed opens a bundle's file and finds the keys for it.
+func openSealed(c *cli.Context, e env, name string) (*os.File, []age.Identity, error) {
+	f, err := openFile(e, name)
+	if err != nil {
+		return nil, nil, err
 	}
 	ids, err := identities(c, e, f)
 	if err != nil {

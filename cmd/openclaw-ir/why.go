@@ -22,7 +22,7 @@ Example:
    openclaw-ir analyze why 80f0b671.34
 
 ` + exitText,
-		Flags:        append(append(sourceFlags(), caseFlags()...), &cli.BoolFlag{Name: "json", Usage: "one JSON object a line: a version first, the coverage last"}),
+		Flags:        append(append(sourceFlags(), readFlags()...), &cli.BoolFlag{Name: "json", Usage: "one JSON object a line: a version first, the coverage last"}),
 		OnUsageError: onUsageError,
 		Action:       func(c *cli.Context) error { return runWhy(c, e) },
 	}

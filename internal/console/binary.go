@@ -14,5 +14,5 @@ func (c *Console) BinaryOut(insist bool) (io.Writer, error) {
 	if c.facts.OutTerminal && !insist {
 		return nil, ErrBinary
 	}
-	return c.Out(), nil
+	return out{c: c, binary: true}, nil
 }

@@ -84,6 +84,8 @@ type Console struct {
 	drawn   bool   // it is on the terminal now
 	asking  bool   // a question is on the terminal
 	midLine bool   // the last thing on standard output did not end its line
+
+	copies []io.Writer // what else gets the text on standard output
 }
 
 // New returns a Console that prints to s as f allows.
@@ -107,9 +109,26 @@ func (c *Console) In() io.Reader { return c.streams.In }
 
 // Out returns a writer to standard output that moves a progress bar out of the
 // way. What is written is not escaped: escape what comes from outside.
-func (c *Console) Out() io.Writer { return out{c} }
+func (c *Console) Out() io.Writer { return out{c: c} }
 
-type out struct{ c *Console }
+// Copy lets w have all text that reaches standard output until stop is called; stops are called in the opposite order. What goes
+// to [Console.BinaryOut] is not copied: it can be as large as a disk.
+func (c *Console) Copy(w io.Writer) (stop func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := len(c.copies)
+	c.copies = append(c.copies, w)
+	return func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.copies = c.copies[:n]
+	}
+}
+
+type out struct {
+	c      *Console
+	binary bool
+}
 
 func (o out) Write(p []byte) (int, error) {
 	c := o.c
@@ -121,6 +140,11 @@ func (o out) Write(p []byte) (int, error) {
 	n, err := c.streams.Out.Write(p)
 	if n > 0 && c.facts.OutTerminal {
 		c.midLine = p[n-1] != '\n'
+	}
+	if !o.binary {
+		for _, w := range c.copies {
+			_, _ = w.Write(p[:n]) // a copy that fails is no reason to stop
+		}
 	}
 	return n, err
 }

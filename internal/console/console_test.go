@@ -3,6 +3,7 @@ package console
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"math"
 	"os"
 	"strings"
@@ -98,6 +99,28 @@ func TestBinaryOut(t *testing.T) {
 	_, _ = w.Write([]byte{0, 0xff})
 	if stdout.String() != "\x00\xff" {
 		t.Errorf("got %q", stdout)
+	}
+}
+
+// A copy has what was printed while it lasted, and nothing of what is binary.
+func TestCopy(t *testing.T) {
+	c, stdout, _ := newTest(Facts{})
+	var outer, inner bytes.Buffer
+	stopOuter := c.Copy(&outer)
+	fmt.Fprint(c.Out(), "a")
+	stopInner := c.Copy(&inner)
+	fmt.Fprint(c.Out(), "b")
+	binary, err := c.BinaryOut(false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprint(binary, "c")
+	stopInner()
+	fmt.Fprint(c.Out(), "d")
+	stopOuter()
+	fmt.Fprint(c.Out(), "e")
+	if stdout.String() != "abcde" || outer.String() != "abd" || inner.String() != "b" {
+		t.Errorf("printed %q, copies %q and %q", stdout, &outer, &inner)
 	}
 }
 

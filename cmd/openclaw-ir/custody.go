@@ -1,0 +1,154 @@
+package main
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/clawbook/openclaw-ir/internal/casefile"
+	"github.com/clawbook/openclaw-ir/internal/console"
+	"github.com/clawbook/openclaw-ir/internal/secret"
+	"github.com/urfave/cli/v2"
+)
+
+// Every command leaves one line in the custody log of the case when it ends: what was run on what evidence, how it ended, and the
+// digest of what it printed. What a command changes on the way it notes by itself, before it says so. A command that only reads
+// makes no case for that: where there is none, nothing is noted.
+
+// unnoted are the commands that leave no line: they look at no evidence and at no one case.
+var unnoted = []string{"analyze rules", "analyze rules list", "analyze rules show", "analyze rules test", "case", "case list"}
+
+// A record is what one run of a command leaves in the custody log.
+type record struct {
+	dir, name string   // where the case lies; empty until one is taken
+	objects   []string // the evidence that was opened
+	printed   printed
+}
+
+// belongs says which case the run works on.
+func (r *record) belongs(dir, name string) {
+	if r != nil {
+		r.dir, r.name = dir, name
+	}
+}
+
+// reads says which evidence is read: a path, and never what is looked for in it.
+func (r *record) reads(path string) {
+	if r == nil {
+		return
+	}
+	if abs, err := filepath.Abs(path); err == nil {
+		path = abs
+	}
+	if !slices.Contains(r.objects, path) {
+		r.objects = append(r.objects, path)
+	}
+}
+
+// noteAll has every one of these commands leave its line. Hidden ones are run by others, which leave theirs.
+func noteAll(e env, above string, commands []*cli.Command) {
+	for _, c := range commands {
+		path := strings.TrimSpace(above + " " + c.Name)
+		if c.Action != nil && !c.Hidden && !slices.Contains(unnoted, path) {
+			c.Action = noted(e, path, c.Action)
+		}
+		noteAll(e, path, c.Subcommands)
+	}
+}
+
+// noted runs a command and then notes how it ended. A command may run others.
+func noted(e env, path string, run cli.ActionFunc) cli.ActionFunc {
+	return func(c *cli.Context) error {
+		outer := *e.record
+		*e.record = record{printed: printed{sum: sha256.New()}}
+		stop := e.console.Copy(&e.record.printed)
+		err := run(c)
+		stop()
+		e.record.note(c, e, path+mode(c), exitCode(c.Context, err))
+		if outer.name == "" {
+			outer.dir, outer.name = e.record.dir, e.record.name
+		}
+		*e.record = outer
+		return err
+	}
+}
+
+// mode is what makes a command do something else than its name says.
+func mode(c *cli.Context) (flags string) {
+	for _, name := range []string{"fix", "dry-run"} {
+		if c.Bool(name) {
+			flags += " --" + name
+		}
+	}
+	return flags
+}
+
+// note appends the line. That it cannot be is told, and is no failure of the command, which is done.
+func (r *record) note(c *cli.Context, e env, path string, code int) {
+	if code == exitUsage {
+		return
+	}
+	cs, err := r.open(c, e)
+	if err == nil {
+		defer cs.Close()
+		cs.Operator.SudoUser = e.getenv("SUDO_USER")
+		err = cs.Append(r.entry(cs, path, code))
+	}
+	if errors.Is(err, casefile.ErrNoCase) && (code == exitFailed || !c.IsSet("case") && !c.IsSet("case-dir")) {
+		return // there is none, or the command has said that the one named is missing
+	}
+	if err != nil {
+		e.console.Warningf("not noted in a custody log: %v", err)
+	}
+}
+
+// open opens the case that the command worked on, or else the one that it would have.
+func (r *record) open(c *cli.Context, e env) (*casefile.Case, error) {
+	if r.name != "" {
+		return casefile.Open(r.dir, r.name, false)
+	}
+	return casefile.Open(casesDir(c, e), c.String("case"), false)
+}
+
+// results are the exit codes in a word.
+var results = map[int]string{
+	exitDone: "done", exitFailed: "failed", exitPartial: "done in part", exitFound: "found", exitInterrupted: "interrupted", exitUnread: "not read to the end",
+}
+
+func (r *record) entry(cs *casefile.Case, path string, code int) casefile.Entry {
+	entry := casefile.Entry{Action: path, Object: r.object(cs), Result: results[code], Exit: &code}
+	if p := &r.printed; p.size > 0 {
+		entry.Note = fmt.Sprintf("printed %s, %s", plural(p.lines, "line"), console.Size(p.size))
+		entry.Digests = []casefile.Digest{{Name: "stdout", SHA256: hex.EncodeToString(p.sum.Sum(nil))}}
+	}
+	return entry
+}
+
+// object names the evidence. A path is somebody's text: what looks like a secret in it is replaced.
+func (r *record) object(cs *casefile.Case) string {
+	salt, err := cs.Salt()
+	if err != nil {
+		return ""
+	}
+	return secret.NewSet(secret.NewFingerprinter(salt)).Redact(strings.Join(r.objects, ", "))
+}
+
+// printed takes the measure of what a command prints.
+type printed struct {
+	sum   hash.Hash
+	size  int64
+	lines int
+}
+
+// Write never fails.
+func (p *printed) Write(text []byte) (int, error) {
+	p.size += int64(len(text))
+	p.lines += bytes.Count(text, []byte("\n"))
+	return p.sum.Write(text)
+}
