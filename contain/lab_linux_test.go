@@ -247,13 +247,21 @@ func TestFreezeInAStorm(t *testing.T) {
 	if !grows(t, out) {
 		t.Fatal("the programs do not run")
 	}
-	begun := time.Now()
-	f, err := m.Freeze(context.Background())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Logf("froze %d processes in %v, %d passes, gaps %q", len(f.Processes), time.Since(begun), f.Passes, f.Gaps)
-	if acts(t, out) {
-		t.Error("they still act")
+	// On a machine with much else to do a storm can outrun the passes. Then a gap says so, and contain freezes again.
+	for again := range 3 {
+		begun := time.Now()
+		f, err := m.Freeze(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("froze %d processes in %v, %d passes, gaps %q", len(f.Processes), time.Since(begun), f.Passes, f.Gaps)
+		switch {
+		case !acts(t, out):
+			return
+		case len(f.Gaps) == 0:
+			t.Fatal("they still act, and no gap says so")
+		case again == 2:
+			t.Error("they still act")
+		}
 	}
 }
