@@ -129,6 +129,7 @@ var commandLines = []commandLine{
 	{"analyze posture undo", exitDone, "", ""},
 	{"analyze integrity host --against B.tar.zst.age -i key.txt", exitDone, "", "host, B.tar.zst.age"},
 	{"analyze secrets host", exitDone, "", "host"},
+	{"run --dry-run", exitDone, "run --dry-run", ""},
 }
 
 // Whatever runs leaves its line, with the exit code and the digest of what it printed; and no line holds a secret.

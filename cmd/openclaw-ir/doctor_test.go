@@ -157,13 +157,13 @@ func programsInSource(t *testing.T, dirs ...string) []string {
 			if err != nil {
 				t.Fatal(err)
 			}
-			ast.Inspect(file, func(n ast.Node) bool { commandLines(n, add); return true })
+			ast.Inspect(file, func(n ast.Node) bool { argvOf(n, add); return true })
 		}
 	}
 	return slices.Sorted(maps.Keys(found))
 }
 
-func commandLines(n ast.Node, add func(ast.Expr)) {
+func argvOf(n ast.Node, add func(ast.Expr)) {
 	switch n := n.(type) {
 	case *ast.KeyValueExpr:
 		if key, ok := n.Key.(*ast.Ident); ok && key.Name == "Argv" {

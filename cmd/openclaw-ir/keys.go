@@ -115,7 +115,17 @@ func defaultRecipientsOf(e env) (name string, list []collect.Recipient, err erro
 	return "", nil, nil
 }
 
+// asked is what was asked for in a guided run, which asks for it once.
+type asked struct{ passphrase []collect.Recipient }
+
 func askPassphrase(c *cli.Context, e env) ([]collect.Recipient, error) {
+	if e.asked != nil && e.asked.passphrase != nil {
+		e.console.Printf("sealed with the same passphrase as before")
+		return e.asked.passphrase, nil
+	}
+	if e.console.Tell(c.Context) == nil {
+		explainKeys(e)
+	}
 	p, err := e.console.NewPassphrase(c.Context, "the bundle")
 	if errors.Is(err, console.ErrNoTerminal) {
 		return nil, usageError("openclaw-ir collect -R recipients.txt, or -r age1…; put the file at /etc/openclaw-ir/recipients.txt for next time",
@@ -125,5 +135,14 @@ func askPassphrase(c *cli.Context, e env) ([]collect.Recipient, error) {
 		return nil, err
 	}
 	r, err := collect.PassphraseRecipient(p)
+	if err == nil && e.asked != nil {
+		e.asked.passphrase = []collect.Recipient{r}
+	}
 	return []collect.Recipient{r}, err
+}
+
+// explainKeys says what a passphrase is asked for, to someone who has never heard of age.
+func explainKeys(e env) {
+	e.console.Printf("the evidence holds your secrets, so it is encrypted (age-encryption.org): -r takes the public key, age1…, of whoever is to read it,")
+	e.console.Printf("made with age-keygen on a machine that is not in trouble; without one, a passphrase does, and whoever has it can read the evidence")
 }

@@ -34,6 +34,7 @@ type env struct {
 	getenv  func(string) string
 	uid     int
 	record  *record // what this run leaves in the custody log; nil in a test
+	asked   *asked  // what was asked for once and holds for all steps of a guided run; nil otherwise
 }
 
 // A codeError ends the program with a code. Its hints say what to type next.
@@ -114,7 +115,7 @@ func newApp(e env) *cli.App {
 		ErrWriter:              io.Discard,
 		ExitErrHandler:         func(*cli.Context, error) {}, // cli would exit by itself on any error that has an ExitCode method
 		OnUsageError:           onUsageError,
-		Commands:               []*cli.Command{containCommand(e), rotateCommand(e), collectCommand(e), analyzeCommand(e), doctorCommand(e)},
+		Commands:               []*cli.Command{runbookCommand(e), containCommand(e), rotateCommand(e), collectCommand(e), analyzeCommand(e), doctorCommand(e)},
 		Action: func(c *cli.Context) error {
 			if name := c.Args().First(); name != "" {
 				return usageError("openclaw-ir --help", "no such command: %q%s", name, suggestion(c.App.Commands, name))

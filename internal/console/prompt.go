@@ -20,24 +20,34 @@ var ErrNoTerminal = errors.New("no terminal to ask on")
 // a third one that is neither, is no. Interrupting the question returns
 // [context.Canceled].
 func (c *Console) Confirm(ctx context.Context, question string) (bool, error) {
-	yes := false
-	err := c.ask(ctx, func(t *terminal) error {
+	answer, err := c.choose(ctx, question+" [y/N] ", map[string]string{"y": "y", "yes": "y", "n": "n", "no": "n", "": "n"})
+	return answer == "y" && err == nil, err
+}
+
+// Choose asks a question that is answered with a letter: y yes, n no, q leave. An empty answer, or a third one that is
+// none of them, is no. Interrupting the question returns [context.Canceled].
+func (c *Console) Choose(ctx context.Context, question string) (letter string, err error) {
+	known := map[string]string{"y": "y", "yes": "y", "n": "n", "no": "n", "": "n", "q": "q", "quit": "q"}
+	return c.choose(ctx, question+" [y/N/q] ", known)
+}
+
+// choose returns what the answer stands for in known; "n" for one that is not in it.
+func (c *Console) choose(ctx context.Context, prompt string, known map[string]string) (letter string, err error) {
+	letter = "n"
+	err = c.ask(ctx, func(t *terminal) error {
 		for range 3 {
-			answer, err := t.line(question + " [y/N] ")
+			answer, err := t.line(prompt)
 			if err != nil {
 				return err
 			}
-			switch strings.ToLower(strings.TrimSpace(answer)) {
-			case "y", "yes":
-				yes = true
-				return nil
-			case "n", "no", "":
+			if l, ok := known[strings.ToLower(strings.TrimSpace(answer))]; ok {
+				letter = l
 				return nil
 			}
 		}
 		return nil
 	})
-	return yes && err == nil, err
+	return letter, err
 }
 
 // Passphrase asks for the passphrase of what, without echo.
