@@ -51,6 +51,9 @@ func (s *script) call(c *syntax.CallExpr, redirs redirections, in value) value {
 
 // simple follows a simple command whose words are known.
 func (s *script) simple(args []arg, redirs redirections, in value) value {
+	if len(args) > 0 {
+		args[0] = globbedName(args[0])
+	}
 	for i, a := range args {
 		if i > 0 {
 			s.emit(" ")
@@ -88,7 +91,7 @@ func (s *script) exec(c invocation) value {
 		return act(s, c)
 	}
 	s.external(c)
-	return value{}
+	return fetches(c)
 }
 
 // external notes what any other program does with its words.

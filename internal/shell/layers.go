@@ -19,6 +19,7 @@ func (f *follow) assemble(src value, tail string) {
 		f.cmd.Layers = append(f.cmd.Layers, Layer{LayerRaw, tail})
 	}
 	bare := f.readings()
+	f.pipelines()
 	if f.unparsed {
 		bare = append(bare, src.text)
 	}

@@ -54,8 +54,11 @@ func (s *script) redirect(r *redirections, d *syntax.Redirect) {
 		word.text += "\n"
 		r.in, r.hasIn = word.value, true
 	case syntax.RdrIn, syntax.RdrInOut:
-		s.inputFrom(r, word, d.Op)
+		s.inputFrom(r, word, d.Op, number)
 	case syntax.DplIn:
+		if in, open := s.files[descriptor+word.text]; open {
+			r.in, r.hasIn = in, true
+		}
 	default:
 		s.outputTo(r, word, d.Op, number)
 	}
@@ -90,7 +93,7 @@ func withoutTabs(v value) value {
 	return b.value()
 }
 
-func (s *script) inputFrom(r *redirections, word arg, op syntax.RedirOperator) {
+func (s *script) inputFrom(r *redirections, word arg, op syntax.RedirOperator, number string) {
 	use(word.value)
 	if s.network(word.text) {
 		return
@@ -99,8 +102,15 @@ func (s *script) inputFrom(r *redirections, word arg, op syntax.RedirOperator) {
 		r.outs = append(r.outs, target{word.text, true, false})
 	}
 	s.read(word.text)
+	if number != "" && number != "0" {
+		s.keep(descriptor+number, s.content(word.text))
+		return
+	}
 	r.in, r.hasIn = s.content(word.text), true
 }
+
+// descriptor begins the path under which what an open descriptor reads is kept.
+const descriptor = "/dev/fd/"
 
 func (s *script) outputTo(r *redirections, word arg, op syntax.RedirOperator, number string) {
 	use(word.value)

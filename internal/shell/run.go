@@ -100,6 +100,7 @@ func runShell(s *script, c invocation) value {
 			if text != "-s" && i+1 < len(args) {
 				continue
 			}
+			s.runs(c.in, c.name)
 			return s.nested(c.in, c.name, value{}, values(args[i+1:]))
 		case strings.HasPrefix(text, "--"):
 			if text == "--rcfile" || text == "--init-file" {
@@ -108,6 +109,7 @@ func runShell(s *script, c invocation) value {
 			}
 		case strings.HasPrefix(text, "-") || strings.HasPrefix(text, "+"):
 			if strings.HasSuffix(text, "c") && text[0] == '-' && i+1 < len(args) {
+				s.runs(args[i+1].value, c.name)
 				return s.nested(args[i+1].value, c.name+" -c", c.in, values(args[min(i+3, len(args)):]))
 			}
 			if strings.HasSuffix(text, "o") || strings.HasSuffix(text, "O") {
@@ -118,6 +120,7 @@ func runShell(s *script, c invocation) value {
 			return s.runScript(args[i].text, c.name, c.in, values(args[i+1:]))
 		}
 	}
+	s.runs(c.in, c.name)
 	return s.nested(c.in, c.name, value{}, nil)
 }
 
@@ -139,7 +142,11 @@ func values(args []arg) []value {
 // runScript follows a file that a shell runs, if the command itself wrote it.
 func (s *script) runScript(path, parent string, in value, params []value) value {
 	s.execute(path)
-	return s.nested(s.content(path), parent+" "+path, in, params)
+	text := s.content(path)
+	if isDevice(path) { // what was saved to a file is another thing, and other rules'
+		s.runs(text, parent)
+	}
+	return s.nested(text, parent+" "+path, in, params)
 }
 
 // runFile follows a file that is run by its path.
@@ -174,13 +181,16 @@ func isSystemPath(path string) bool {
 }
 
 func runEval(s *script, c invocation) value {
-	return s.nested(joined(c.operands(), " "), c.name, c.in, nil)
+	line := joined(c.operands(), " ")
+	s.runs(line, c.name)
+	return s.nested(line, c.name, c.in, nil)
 }
 
 func runSource(s *script, c invocation) value {
 	s.useArgs(c)
 	path := at(c.args, 1).text
 	if path == "/dev/stdin" || path == "-" {
+		s.runs(c.in, c.name)
 		return s.nested(c.in, c.name, value{}, nil)
 	}
 	return s.runScript(path, "source", c.in, nil)

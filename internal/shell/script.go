@@ -35,7 +35,8 @@ type follow struct {
 	decoded   int     // bytes that programs decoded
 	layered   int     // bytes of layers
 	codes     []value // code of other languages that runs
-	unparsed  bool    // the command itself is no shell script
+	ran       []fetched
+	unparsed  bool // the command itself is no shell script
 }
 
 // A script is one text that is read as a shell script: the command, or one that it starts.

@@ -341,7 +341,7 @@ func runRead(s *script, c invocation) value {
 	args := c.operands()
 	for _, a := range args[skipOptions(args, flags{short: "dnNptuaiCcOs"}):] {
 		if isName(a.text) && c.in.text == "" && !c.in.exact {
-			delete(s.vars, a.text)
+			s.set(a.text, variable{values: []value{{text: "$" + a.text, data: c.in.data}}})
 		} else if isName(a.text) {
 			v := c.in
 			v.text = strings.TrimRight(v.text, "\n")
@@ -378,6 +378,7 @@ func runInterpreter(s *script, c invocation) value {
 	for i, a := range args {
 		switch {
 		case a.text == "-" || a.text == "/dev/stdin":
+			s.runs(c.in, c.name)
 			s.code(c.in)
 			return value{}
 		case strings.HasPrefix(a.text, "-"):
@@ -391,6 +392,7 @@ func runInterpreter(s *script, c invocation) value {
 			return value{}
 		}
 	}
+	s.runs(c.in, c.name)
 	s.code(c.in)
 	return value{}
 }

@@ -19,8 +19,9 @@ type extent struct{ start, end int }
 // A datum is a word, or the literal parts of one, that only carries data as long as nothing runs it.
 type datum struct {
 	parts []seg
-	live  bool // something runs it
-	shown bool // nothing runs it, but that it is encoded is telling: kept as it is, not decoded
+	live  bool     // something runs it
+	shown bool     // nothing runs it, but that it is encoded is telling: kept as it is, not decoded
+	fetch *process // what got it from elsewhere; its text is not known
 	of    []*datum
 }
 
