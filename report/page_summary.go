@@ -1,0 +1,176 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/clawbook/openclaw-ir/internal/console"
+	"github.com/clawbook/openclaw-ir/internal/severity"
+)
+
+// A summary is the case in plain words. Its strings are safe to show.
+type summary struct {
+	Worst   string // style of the verdict: a level, or none
+	Verdict string
+	Advice  string
+	Gravest []findingCard // at high or above, one a rule
+	When    []string
+	HowBad  []string
+	Steps   []step
+}
+
+// A step is one part of the runbook, and whether the custody log tells of it.
+type step struct {
+	Name, Means string
+	Count       int
+	Failed      int
+	Last        time.Time
+	LastAction  string
+	Type        string // what to type if it was not done
+}
+
+const maxGravest = 4
+
+func summarize(v *pageView) summary {
+	s := summary{Worst: "none", When: whenWords(v), HowBad: badWords(v), Steps: stepsOf(v.Story)}
+	worst := severity.Info
+	for i := range v.Groups {
+		if v.Groups[i].Total > 0 {
+			worst, s.Worst = v.Groups[i].Level, v.Groups[i].Level.String()
+			break
+		}
+	}
+	s.Verdict, s.Advice = verdict(worst)
+	for i := range v.Groups {
+		if v.Groups[i].Grave() {
+			s.Gravest = gravest(s.Gravest, v.Groups[i].Cards)
+		}
+	}
+	return s
+}
+
+// verdict never says that nothing happened.
+func verdict(worst severity.Level) (says, advice string) {
+	switch worst {
+	case severity.Critical:
+		return "There are critical signs of an intrusion", "Act as if the host, and every secret it held, is in somebody else’s hands, until each sign below is explained."
+	case severity.High:
+		return "There are grave signs", "Something was done or tried here that rarely has a harmless reason. Go through the findings one by one before anything is started again."
+	case severity.Medium:
+		return "Nothing grave was found, but some things need a look", "This does not show that nothing happened: what could not be read is listed under “What was read”."
+	}
+	return "No grave sign was found in what could be read", "This does not show that nothing happened: what could not be read is listed under “What was read”."
+}
+
+// gravest adds the first finding of each rule.
+func gravest(list, cards []findingCard) []findingCard {
+	for _, c := range cards {
+		if len(list) < maxGravest && !slices.ContainsFunc(list, func(have findingCard) bool { return have.Rule == c.Rule }) {
+			list = append(list, c)
+		}
+	}
+	return list
+}
+
+func whenWords(v *pageView) []string {
+	var words []string
+	in := &v.Incident
+	if in.Noticed != "" || in.At != "" {
+		words = append(words, "Noticed: "+say(cmp.Or(in.Noticed, "something unusual"))+atWords(in.At))
+	}
+	if in.First.IsZero() {
+		return append(words, "The evidence points to no time.")
+	}
+	text := "The grave signs run from " + when(in.First) + " to " + when(in.Last) + " UTC"
+	if span := in.Last.Sub(in.First); span >= time.Minute {
+		text += " (" + console.Duration(span) + ")"
+	}
+	return append(words, text+".")
+}
+
+func atWords(at string) string {
+	if at == "" {
+		return ""
+	}
+	return " (" + say(at) + ")"
+}
+
+func badWords(v *pageView) []string {
+	var words []string
+	deeds, grave := map[string]int{}, 0
+	for i := range v.Findings {
+		if f := &v.Findings[i]; f.Level >= severity.High {
+			deeds[f.Deed]++
+			grave++
+		}
+	}
+	if grave > 0 {
+		words = append(words, plural(grave, "finding", "findings")+" at high or critical: "+mostOf(deeds)+".")
+	}
+	for i := range v.Installations {
+		in := &v.Installations[i]
+		words = append(words, fmt.Sprintf("OpenClaw %s of %s: %s.", say(cmp.Or(in.Version, "of an unknown version")), say(cmp.Or(in.User, "an unknown user")), reachWords(in.Beyond)))
+		if i == 9 {
+			break
+		}
+	}
+	if n := len(v.Exposures); n > 0 {
+		words = append(words, plural(n, "known vulnerability", "known vulnerabilities")+" could have been used while its version ran.")
+	}
+	return words
+}
+
+func reachWords(beyond string) string {
+	switch beyond {
+	case "yes":
+		return "its gateway could be reached from other machines"
+	case "no":
+		return "its gateway could be reached from this machine only"
+	}
+	return "the evidence does not tell from where its gateway could be reached"
+}
+
+// mostOf lists what was counted, the most frequent first.
+func mostOf(counts map[string]int) string {
+	var names []string
+	for name := range counts {
+		names = append(names, name)
+	}
+	slices.SortFunc(names, func(a, b string) int { return cmp.Or(counts[b]-counts[a], strings.Compare(a, b)) })
+	var words []string
+	for i, name := range names {
+		if i == 6 {
+			words = append(words, "and others")
+			break
+		}
+		words = append(words, count(counts[name])+" "+say(name))
+	}
+	return strings.Join(words, ", ")
+}
+
+// stepsOf says which parts of the runbook the custody log tells of.
+func stepsOf(s *Story) []step {
+	steps := []step{
+		{Name: "contain", Means: "the agent stopped, the host closed", Type: "sudo openclaw-ir contain"},
+		{Name: "collect", Means: "the evidence sealed", Type: "sudo openclaw-ir collect"},
+		{Name: "rotate", Means: "secrets replaced", Type: "sudo openclaw-ir rotate"},
+	}
+	for i := range s.Actions {
+		a := &s.Actions[i]
+		verb, _, _ := strings.Cut(a.Action, " ")
+		for j := range steps {
+			if steps[j].Name != verb {
+				continue
+			}
+			steps[j].Count++
+			steps[j].Last, steps[j].LastAction = a.Time, a.Action
+			if a.Result == "failed" || a.Exit != nil && *a.Exit != 0 {
+				steps[j].Failed++
+			}
+		}
+	}
+	return steps
+}
