@@ -91,8 +91,8 @@ const maxMarked = 1_000_000
 
 // add keeps a finding, or counts it with the one that it repeats, and returns the one that is kept.
 func (l *findings) add(f *Finding) *Finding {
-	kept := l.keep(f)
-	if f.Event == nil {
+	kept, listed := l.keep(f)
+	if f.Event == nil || !listed {
 		return kept
 	}
 	at := f.Event.spot()
@@ -102,7 +102,7 @@ func (l *findings) add(f *Finding) *Finding {
 	return kept
 }
 
-func (l *findings) keep(f *Finding) *Finding {
+func (l *findings) keep(f *Finding) (kept *Finding, listed bool) {
 	if l.known == nil {
 		l.known, l.rules, l.at = map[string]*Finding{}, map[*sigma.Rule]int{}, map[spot]*Finding{}
 	}
@@ -114,16 +114,16 @@ func (l *findings) keep(f *Finding) *Finding {
 		if f.Level > first.Level {
 			first.Level, first.Adjusted = f.Level, f.Adjusted
 		}
-		return first
+		return first, true
 	}
 	if len(l.list) == maxFindings || len(l.list) >= maxFindings/2 && l.rules[f.Rule] >= maxOfRule {
 		l.lost++
-		return f
+		return f, false
 	}
 	l.rules[f.Rule]++
 	l.known[f.key()] = f
 	l.list = append(l.list, f)
-	return f
+	return f, true
 }
 
 // sort orders findings by level, then by time.
