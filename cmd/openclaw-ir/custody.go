@@ -22,7 +22,7 @@ import (
 // makes no case for that: where there is none, nothing is noted.
 
 // unnoted are the commands that leave no line: they look at no evidence and at no one case.
-var unnoted = []string{"analyze rules", "analyze rules list", "analyze rules show", "analyze rules test", "case", "case list", "doctor"}
+var unnoted = []string{"analyze rules", "analyze rules list", "analyze rules show", "analyze rules test", "case", "case list", "doctor", "man", "completion"}
 
 // A record is what one run of a command leaves in the custody log.
 type record struct {

@@ -28,6 +28,19 @@ const (
 
 const exitText = "Exit codes: 0 done; 1 failed; 2 wrong use; 3 done in part (the output says what is missing); 4 something found, or a verification that does not hold; 130 interrupted."
 
+// description is what --help says first.
+const description = `Runs no OpenClaw code unless asked, contacts nothing by itself, asks before it changes something and says how to take it back.
+Each command has --help, with examples.
+
+Examples:
+   openclaw-ir doctor          # on a quiet day: what would be missing
+   sudo openclaw-ir contain    # stop the agent; asks before, loses nothing
+   sudo openclaw-ir rotate     # replace the secrets it held
+   sudo openclaw-ir collect    # seal the evidence
+   openclaw-ir analyze         # what it executed and wrote
+
+` + exitText
+
 // env is what a command knows of the world besides its arguments.
 type env struct {
 	console *console.Console
@@ -106,7 +119,7 @@ func newApp(e env) *cli.App {
 		Name:                   "openclaw-ir",
 		Usage:                  "incident response for OpenClaw: stop the agent, replace its secrets, seal the evidence, tell what it executed and wrote",
 		Version:                version(),
-		Description:            exitText,
+		Description:            description,
 		HideHelpCommand:        true,
 		Suggest:                true,
 		UseShortOptionHandling: false,
@@ -115,7 +128,7 @@ func newApp(e env) *cli.App {
 		ErrWriter:              io.Discard,
 		ExitErrHandler:         func(*cli.Context, error) {}, // cli would exit by itself on any error that has an ExitCode method
 		OnUsageError:           onUsageError,
-		Commands:               []*cli.Command{runbookCommand(e), containCommand(e), rotateCommand(e), collectCommand(e), analyzeCommand(e), doctorCommand(e)},
+		Commands:               []*cli.Command{runbookCommand(e), containCommand(e), rotateCommand(e), collectCommand(e), analyzeCommand(e), doctorCommand(e), manCommand(e), completionCommand(e), completeCommand(e)},
 		Action: func(c *cli.Context) error {
 			if name := c.Args().First(); name != "" {
 				return usageError("openclaw-ir --help", "no such command: %q%s", name, suggestion(c.App.Commands, name))
@@ -124,7 +137,7 @@ func newApp(e env) *cli.App {
 		},
 	}
 	noteAll(e, "", app.Commands)
-	return app
+	return withHelp(app, e.console)
 }
 
 func suggestion(commands []*cli.Command, name string) string {
@@ -136,8 +149,8 @@ func suggestion(commands []*cli.Command, name string) string {
 }
 
 func commandNames(commands []*cli.Command) (names []string) {
-	for _, c := range commands {
-		names = append(names, c.Name)
+	for _, c := range visible(commands) {
+		names = append(names, c.term)
 	}
 	return names
 }

@@ -22,7 +22,7 @@ func secretsCommand(e env) *cli.Command {
 		ArgsUsage: "[SOURCE]",
 		Description: `Those that the installation holds, in any encoding and also as the mask OpenClaw left of one, and those that only transcripts show
 by a well-known format. Each with its kind and fingerprint, never a value, and by way:
-   sent      in a message, a URL that was fetched, a command that sends to another host
+   sent      in a message, a URL that was fetched, a command for another host
    run       in a command or its environment, or in another tool's arguments
    written   into a file, an automation or the config
    seen      in a tool's result or a message to the agent

@@ -104,6 +104,10 @@ func New(s Streams, f Facts) *Console {
 // Facts returns what the Console was made with.
 func (c *Console) Facts() Facts { return c.facts }
 
+// Width returns how many columns a line for people may have: the terminal's, but 60 at least and 100 at most, for longer lines are
+// hard to read.
+func (c *Console) Width() int { return min(max(c.facts.Width, 60), 100) }
+
 // In returns standard input.
 func (c *Console) In() io.Reader { return c.streams.In }
 

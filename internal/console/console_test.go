@@ -152,6 +152,15 @@ only one
 	}
 }
 
+func TestWidth(t *testing.T) {
+	for columns, want := range map[int]int{0: 80, 20: 60, 80: 80, 200: 100} {
+		c, _, _ := newTest(Facts{Width: columns})
+		if got := c.Width(); got != want {
+			t.Errorf("%d columns: %d", columns, got)
+		}
+	}
+}
+
 func TestSize(t *testing.T) {
 	for n, want := range map[int64]string{
 		0: "0 B", 999: "999 B", 1000: "1.0 kB", 1234567: "1.2 MB", 999949: "999.9 kB", 999950: "1.0 MB",
