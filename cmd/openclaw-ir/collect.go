@@ -387,13 +387,21 @@ func (x *collection) finish(cs *casefile.Case, b *sealed, w *collect.Writer, to 
 
 // record leaves in the case the bundle's index and the line about it in the custody log.
 func (x *collection) record(cs *casefile.Case, b *sealed, w *collect.Writer) error {
-	digests := []casefile.Digest{{Name: x.name, SHA256: b.summary.SHA256}, {Name: x.name + ".seal", SHA256: collect.SealDigest(b.seal)}}
-	if b.out.name == cs.Path(casefile.BundlesDir, x.name) {
+	bundle, seal := x.name, x.name+".seal"
+	inCase := b.out.name == cs.Path(casefile.BundlesDir, x.name)
+	if inCase {
+		bundle = casefile.BundlesDir + "/" + bundle
+	}
+	if b.sealName == cs.Path(casefile.BundlesDir, x.name+".seal") { // of a bundle that went into a pipe too
+		seal = casefile.BundlesDir + "/" + seal
+	}
+	digests := []casefile.Digest{{Name: bundle, SHA256: b.summary.SHA256}, {Name: seal, SHA256: collect.SealDigest(b.seal)}}
+	if inCase {
 		sum, err := writeHeld(cs, x.name, w)
 		if err != nil {
 			return err
 		}
-		digests = append(digests, casefile.Digest{Name: x.name + heldSuffix, SHA256: sum})
+		digests = append(digests, casefile.Digest{Name: bundle + heldSuffix, SHA256: sum})
 	}
 	result := "sealed"
 	if b.outcome.Partial() {

@@ -28,6 +28,7 @@ var unnoted = []string{"analyze rules", "analyze rules list", "analyze rules sho
 type record struct {
 	dir, name string   // where the case lies; empty until one is taken
 	objects   []string // the evidence that was opened
+	silent    bool
 	printed   printed
 }
 
@@ -48,6 +49,13 @@ func (r *record) reads(path string) {
 	}
 	if !slices.Contains(r.objects, path) {
 		r.objects = append(r.objects, path)
+	}
+}
+
+// silence keeps the run out of the log.
+func (r *record) silence() {
+	if r != nil {
+		r.silent = true
 	}
 }
 
@@ -91,7 +99,7 @@ func mode(c *cli.Context) (flags string) {
 
 // note appends the line. That it cannot be is told, and is no failure of the command, which is done.
 func (r *record) note(c *cli.Context, e env, path string, code int) {
-	if code == exitUsage {
+	if r.silent || code == exitUsage {
 		return
 	}
 	cs, err := r.open(c, e)

@@ -5,7 +5,9 @@ import (
 	"flag"
 	"os"
 	"os/exec"
+	"os/user"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -43,6 +45,7 @@ func TestScripts(t *testing.T) {
 			},
 			"nosecret": noSecret(statetest.Secrets(t)),
 			"exits":    exits,
+			"masked":   masked,
 		},
 	})
 }
@@ -61,6 +64,41 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if !slices.Contains(strings.Split(args[0], ","), strconv.Itoa(code)) {
 		ts.Fatalf("exit code %d, want %s; stderr: %s", code, args[0], ts.ReadFile("stderr"))
+	}
+}
+
+// varying is what the output of a command has in it that is another each time, or on another machine.
+var varying = []struct{ what, as string }{
+	{`[0-9a-f]{64}`, "SHA256"},
+	{`SHA256:[A-Za-z0-9+/]{43}`, "SIGNER"},
+	{`age1[0-9a-z]{58}`, "AGE1"},
+	{`[0-9]{8}T[0-9]{6}Z`, "TIME"},
+	{`[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}(\.[0-9]+)?Z`, "TIME"},
+	{`[0-9]{4}-[0-9]{2}-[0-9]{2}`, "DATE"},
+	{`[0-9]{2}:[0-9]{2}:[0-9]{2}`, "CLOCK"},
+	{`[0-9]+\.[0-9] [kM]B|[0-9]+ B`, "SIZE"},
+	{`case id [A-Z2-7]{26}`, "case id ID"},
+	{`\n {7,}`, "  "}, // where a line is broken depends on how long paths are
+	{`  +`, "  "},
+}
+
+// masked compares what the last command printed, but for what changes, with a file of the script.
+func masked(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: masked FILE")
+	}
+	got := strings.ReplaceAll(ts.ReadFile("stdout"), ts.Getenv("WORK"), "$WORK")
+	host, err := os.Hostname()
+	ts.Check(err)
+	me, err := user.Current()
+	ts.Check(err)
+	for _, c := range varying {
+		got = regexp.MustCompile(c.what).ReplaceAllString(got, c.as)
+	}
+	got = regexp.MustCompile(`\b`+regexp.QuoteMeta(host)+`\b`).ReplaceAllString(got, "HOST")
+	got = regexp.MustCompile(`\b`+regexp.QuoteMeta(me.Username)+`\b`).ReplaceAllString(got, "USER")
+	if want := ts.ReadFile(args[0]); got != want {
+		ts.Fatalf("%s: got\n%s\nwant\n%s", args[0], got, want)
 	}
 }
 

@@ -101,6 +101,21 @@ func Open(dir, name string, create bool) (*Case, error) {
 	return makeCase(base, path, name)
 }
 
+// New makes a case, also where one is open. The caller closes the Case.
+func New(dir string) (*Case, error) {
+	base, path, err := openBase(dir, true)
+	if err != nil {
+		return nil, err
+	}
+	defer base.Close()
+	unlock, err := lock(base, ".lock", lockWait)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	return makeCase(base, path, "")
+}
+
 func find(base *os.Root, path, name string) (*Case, error) {
 	if name != "" {
 		return openCase(base, path, name)

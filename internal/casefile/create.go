@@ -145,6 +145,19 @@ func (c *Case) Signer() (ssh.Signer, error) {
 	return signer, nil
 }
 
+// PublicKey returns the public half of the key that signs the case's bundles.
+func (c *Case) PublicKey() (ssh.PublicKey, error) {
+	data, err := c.ReadFile(pubName, keyLimit)
+	if err != nil {
+		return nil, err
+	}
+	key, _, _, _, err := ssh.ParseAuthorizedKey(data)
+	if err != nil {
+		return nil, errors.New("reading the public half of the seal key: not an OpenSSH public key")
+	}
+	return key, nil
+}
+
 // Salt returns the 32 bytes that key the fingerprints of secrets in this case.
 func (c *Case) Salt() ([]byte, error) {
 	salt, err := c.ReadFile(saltName, saltSize)

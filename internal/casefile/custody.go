@@ -1,16 +1,15 @@
 package casefile
 
 import (
-	"bufio"
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -42,7 +41,20 @@ type Operator struct {
 	SudoUser string `json:"sudo_user,omitempty"` // SUDO_USER: what the caller was told
 }
 
-// Digest is the SHA-256, in hex, of something that an action produced.
+// String says who acted: "root", or "carol as root" of somebody who became root.
+func (o Operator) String() string {
+	name := o.User
+	if name == "" {
+		name = "uid " + strconv.Itoa(o.UID)
+	}
+	if o.SudoUser != "" && o.SudoUser != o.User {
+		return o.SudoUser + " as " + name
+	}
+	return name
+}
+
+// Digest is the SHA-256, in hex, of something that an action produced. The name of a file that is kept in the case is its path
+// there, such as bundles/B.tar.zst.age; a name without a slash, but for seal.pub, is of something else.
 type Digest struct {
 	Name   string `json:"name"`
 	SHA256 string `json:"sha256"`
@@ -56,6 +68,7 @@ type Entry struct {
 	Time     time.Time `json:"time"`
 	Operator Operator  `json:"operator"`
 	Host     string    `json:"host"`
+	PID      int       `json:"pid,omitempty"` // of the process that acted: its lines belong together
 	Action   string    `json:"action"`
 	Object   string    `json:"object,omitempty"`
 	Result   string    `json:"result"`
@@ -64,6 +77,9 @@ type Entry struct {
 	Note     string    `json:"note,omitempty"`
 	Prev     string    `json:"prev"`
 }
+
+// Kept reports whether it is of a file that is kept in the case, at the path that is its name.
+func (d Digest) Kept() bool { return strings.Contains(d.Name, "/") || d.Name == pubName }
 
 func digest(data []byte) string {
 	sum := sha256.Sum256(data)
@@ -136,7 +152,7 @@ func decode(line []byte) (Entry, error) {
 }
 
 // Append writes an action to the custody log and returns when it is on disk. Of
-// e, it sets Seq, Time, Operator, Host and Prev.
+// e, it sets Seq, Time, Operator, Host, PID and Prev.
 //
 // Bytes that are in the log are never changed. If a crash or a full disk cut the
 // last line short, Append ends that line and writes another that names it and
@@ -190,7 +206,7 @@ func (c *Case) next(end logEnd, e Entry) ([]byte, error) {
 	seq, prev := end.seq, end.prev
 	for _, e := range entries {
 		seq++
-		e.Seq, e.Time, e.Operator, e.Host, e.Prev = seq, now(), c.Operator, c.host, prev
+		e.Seq, e.Time, e.Operator, e.Host, e.PID, e.Prev = seq, now(), c.Operator, c.host, os.Getpid(), prev
 		line, err := e.encode()
 		if err != nil {
 			return nil, err
@@ -199,65 +215,4 @@ func (c *Case) next(end logEnd, e Entry) ([]byte, error) {
 		data = append(data, line...)
 	}
 	return data, nil
-}
-
-// Head returns the digest of the last whole line of the custody log, and how
-// many whole lines there are. Kept elsewhere, it shows later that no line up to
-// there was changed or cut off (see [Head] and [VerifyCustody]).
-func (c *Case) Head() (hash string, lines int, err error) {
-	err = c.readLog(func(r io.Reader) error {
-		hash, lines, err = head(r)
-		return err
-	})
-	if err != nil {
-		return "", 0, fmt.Errorf("reading the custody log: %w", err)
-	}
-	return hash, lines, nil
-}
-
-func head(r io.Reader) (hash string, lines int, err error) {
-	in := &io.LimitedReader{R: r, N: custodyLimit + 1}
-	buf := bufio.NewReaderSize(in, 64<<10)
-	hash = genesis
-	for {
-		_, sum, err := readLine(buf)
-		switch {
-		case in.N == 0:
-			return "", 0, fmt.Errorf("larger than %d bytes", custodyLimit)
-		case errors.Is(err, io.EOF):
-			return hash, lines, nil
-		case err != nil:
-			return "", 0, err
-		}
-		hash = sum
-		lines++
-	}
-}
-
-// Verify checks the case's custody log: see [VerifyCustody].
-func (c *Case) Verify(known ...Head) (Report, error) {
-	var report Report
-	err := c.readLog(func(r io.Reader) error {
-		report = VerifyCustody(r, known...)
-		return nil
-	})
-	if err != nil {
-		return Report{}, fmt.Errorf("verifying the custody log: %w", err)
-	}
-	return report, nil
-}
-
-// readLog lets f read the log while nobody appends to it.
-func (c *Case) readLog(f func(io.Reader) error) error {
-	unlock, err := lock(c.root, custodyLock, lockWait)
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	file, err := openRegular(c.root, custodyName, os.O_RDONLY)
-	if err != nil {
-		return err
-	}
-	defer file.Close()
-	return f(file)
 }

@@ -35,6 +35,9 @@ type Info struct {
 	Problem string `json:"problem,omitempty"`
 }
 
+// caseVersion is the newest form of a case that is understood.
+const caseVersion = 1
+
 const (
 	infoName  = "case.json"
 	infoLimit = 64 << 10
@@ -52,7 +55,7 @@ type record struct {
 
 func (i Info) encode() []byte {
 	// A struct of strings and a time of this century always encodes.
-	data, _ := json.MarshalIndent(record{1, i.ID, i.Created, i.Host, i.State}, "", "  ")
+	data, _ := json.MarshalIndent(record{caseVersion, i.ID, i.Created, i.Host, i.State}, "", "  ")
 	return append(data, '\n')
 }
 
@@ -66,7 +69,9 @@ func readInfo(root *os.Root, name string) (Info, error) {
 		return Info{}, fmt.Errorf("reading the case file: %v", err)
 	}
 	switch {
-	case r.Version != 1:
+	case r.Version > caseVersion:
+		return Info{}, fmt.Errorf("reading the case file: version %d is of a newer openclaw-ir: use that one", r.Version)
+	case r.Version < 1:
 		return Info{}, fmt.Errorf("reading the case file: unknown version %d", r.Version)
 	case r.ID == "", r.Created.IsZero():
 		return Info{}, errors.New("reading the case file: no id or no time")

@@ -73,8 +73,30 @@ func lock(root *os.Root, name string, wait time.Duration) (unlock func(), err er
 	if err != nil {
 		return nil, err
 	}
+	return flock(f, syscall.LOCK_EX, wait)
+}
+
+// lockShared keeps those with [lock] away, and lets others read. It writes nothing, so that a case is read from a disk that takes
+// no writing. Where there is no such file, or no lock to be had, nobody waits for it: a case on such a disk is a copy.
+func lockShared(root *os.Root, name string, wait time.Duration) (unlock func(), err error) {
+	f, err := openRegular(root, name, os.O_RDONLY)
+	if errors.Is(err, fs.ErrNotExist) {
+		return func() {}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	unlock, err = flock(f, syscall.LOCK_SH, wait)
+	if errors.Is(err, syscall.ENOLCK) || errors.Is(err, syscall.ENOTSUP) {
+		return func() {}, nil
+	}
+	return unlock, err
+}
+
+// flock locks f, and closes it if it cannot.
+func flock(f *os.File, how int, wait time.Duration) (unlock func(), err error) {
 	for deadline := time.Now().Add(wait); ; time.Sleep(2 * time.Millisecond) {
-		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		err := syscall.Flock(int(f.Fd()), how|syscall.LOCK_NB)
 		if err == nil {
 			return func() { f.Close() }, nil
 		}

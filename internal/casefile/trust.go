@@ -189,6 +189,9 @@ func readFile(root *os.Root, name string, limit int64) ([]byte, error) {
 	return data, nil
 }
 
+// OpenFile opens a regular file of the case for reading, and follows no link to it. One that is missing wraps [fs.ErrNotExist].
+func (c *Case) OpenFile(name string) (*os.File, error) { return openRegular(c.root, name, os.O_RDONLY) }
+
 // WriteFile writes a file of the case with mode 0600, replacing one of that name
 // only when the new one is whole and on disk.
 func (c *Case) WriteFile(name string, data []byte) error {
