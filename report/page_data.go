@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/clawbook/openclaw-ir/analyze"
-	"github.com/clawbook/openclaw-ir/internal/ioc"
 	"github.com/clawbook/openclaw-ir/internal/severity"
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -170,7 +169,7 @@ func (t *timelineData) writeTexts(d *dataWriter) {
 	held := t.held()
 	d.put(jsontext.String("texts"), jsontext.BeginArray)
 	for _, s := range t.texts {
-		d.put(jsontext.String(visible(ioc.Defang(head(s, held)))))
+		d.put(jsontext.String(lines(head(s, held))))
 	}
 	d.put(jsontext.EndArray, jsontext.String("held"), jsontext.Int(int64(held)), jsontext.String("cut"), jsontext.BeginArray)
 	for i, s := range t.texts {

@@ -34,18 +34,41 @@ func indexEvents(events []*analyze.Record) *eventIndex {
 	return x
 }
 
-// find returns the event with an id, that of the session if there is one; -1 if none has it.
-func (x *eventIndex) find(id, session string) int {
-	first, ok := x.first[id]
+// find returns the place of an event; -1 if it is not there.
+func (x *eventIndex) find(e *analyze.Record) int {
+	return x.best(e.ID, func(o *analyze.Record) int {
+		return same(o.Session == e.Session)*4 + same(o.Kind == e.Kind)*2 + same(o.Time == e.Time && o.Source == e.Source)
+	})
+}
+
+// findID returns the event with an id, that of the session if there is one; -1 if none has it. Of several it is not the one
+// of a session's own bookkeeping.
+func (x *eventIndex) findID(id, session string) int {
+	return x.best(id, func(o *analyze.Record) int {
+		return same(o.Session == session)*2 + same(o.Kind != analyze.KindSession)
+	})
+}
+
+// best returns the event with an id that fits best.
+func (x *eventIndex) best(id string, fit func(o *analyze.Record) int) int {
+	i, ok := x.first[id]
 	if !ok {
 		return -1
 	}
-	for i := first; i >= 0; i = x.next[i] {
-		if x.events[i].Session == session {
-			return int(i)
+	best, most := i, -1
+	for ; i >= 0; i = x.next[i] {
+		if n := fit(x.events[i]); n > most {
+			best, most = i, n
 		}
 	}
-	return int(first)
+	return int(best)
+}
+
+func same(yes bool) int {
+	if yes {
+		return 1
+	}
+	return 0
 }
 
 // newTimelineData takes the events and marks those of which findings speak.
@@ -108,11 +131,11 @@ func (t *timelineData) mark(x *eventIndex, f *analyze.FindingRecord, card int) i
 	at, session := -1, ""
 	if f.Event != nil {
 		session = f.Event.Session
-		at = x.find(f.Event.ID, session)
+		at = x.find(f.Event)
 		t.add(at, f, card)
 	}
 	for _, id := range f.Related {
-		if i := x.find(id, session); i != at {
+		if i := x.findID(id, session); i != at {
 			t.add(i, f, card)
 		}
 	}

@@ -15,6 +15,7 @@ const (
 	maxCards  = 600
 	maxOfRule = 20
 	maxPlain  = 300
+	maxOpen   = 3 // chains that are shown from the start
 )
 
 // A findingCard is a finding as the page shows it.
@@ -23,6 +24,7 @@ type findingCard struct {
 	N     int // from 1
 	At    int // its event in the timeline; -1 if it is not there
 	Chain []chainStep
+	Open  bool // whether the chain is shown from the start
 }
 
 // A chainStep is one box of a cause chain: an input, what carried it on, or at the end what was done.
@@ -74,6 +76,7 @@ func groupFindings(found []analyze.FindingRecord, t *timelineData) []levelGroup 
 		shown++
 		card := findingCard{FindingRecord: f, N: shown, At: t.mark(x, f, shown)}
 		card.Chain = chainOf(f, x)
+		card.Open = f.Level >= severity.High && ofRule[f.Rule] == 1 && shown <= maxOpen
 		g.Cards = append(g.Cards, card)
 	}
 	for i := range groups {
@@ -110,12 +113,12 @@ func chainOf(f *analyze.FindingRecord, x *eventIndex) []chainStep {
 	var chain []chainStep
 	for i := range f.Cause.Chain {
 		l := &f.Cause.Chain[i]
-		chain = append(chain, chainStep{roleOf(l.Role), l.Trust, whatLinkIs(l), l.Quote, &l.Event, x.find(l.Event.ID, l.Event.Session), false})
+		chain = append(chain, chainStep{roleOf(l.Role), l.Trust, whatLinkIs(l), l.Quote, &l.Event, x.find(&l.Event), false})
 	}
 	deed := chainStep{Role: f.Deed, Text: f.Excerpt, At: -1, Deed: true}
 	if f.Event != nil {
 		deed.What, deed.Text, deed.Rec = "the agent’s own "+string(f.Event.Kind), textOf(f.Event), f.Event
-		deed.At = x.find(f.Event.ID, f.Event.Session)
+		deed.At = x.find(f.Event)
 	}
 	return append(chain, deed)
 }
@@ -138,6 +141,27 @@ func whatLinkIs(l *analyze.LinkRecord) string {
 		return "what " + cmp.Or(strings.TrimSpace(e.Tool+" "+e.Target), "a tool") + " returned"
 	}
 	return "the agent’s own " + string(e.Kind)
+}
+
+// Tie says in words what ties a finding to where its chain begins. It is safe to show.
+func (c *findingCard) Tie() string {
+	var words string
+	switch cause := c.Cause; {
+	case cause.Grade == analyze.GradeValue:
+		words = "Tied by “" + brief(cause.Value) + "”, which first appears there."
+	case cause.Grade == analyze.GradeTurn && len(cause.Chain) > 0 && cause.Chain[0].Event.Kind == analyze.KindMessage:
+		words = "The agent acted in answer to this message."
+	case cause.Grade == analyze.GradeTurn:
+		words = "The agent read it in the turn in which it acted."
+	case cause.Grade == analyze.GradeSession:
+		words = "It came earlier in the session; nothing ties it closer."
+	default:
+		words = "No cause was found."
+	}
+	if c.Cause.Note != "" {
+		words += " Note: " + say(c.Cause.Note) + "."
+	}
+	return words
 }
 
 // roleOf says in words what a link is in its chain.

@@ -21,14 +21,24 @@ const (
 
 var pageFuncs = template.FuncMap{
 	"say": say, "lines": lines, "long": longText, "when": when, "moment": moment, "who": who, "ending": ending, "trust": trustOf,
-	"size": console.Size, "size64": func(n int) string { return console.Size(int64(n)) }, "brief": brief, "resultOf": textOf, "count": count, "role": roleOf, "plural": plural, "sum": func(a, b int) int { return a + b },
-	"join": func(list []string) string { return say(strings.Join(list, ", ")) },
+	"size": console.Size, "size64": func(n int) string { return console.Size(int64(n)) }, "brief": brief, "deedOf": textOf, "count": count, "role": roleOf, "plural": plural, "sum": func(a, b int) int { return a + b },
+	"join": func(list []string) string { return say(strings.Join(list, ", ")) }, "own": own,
+	"ownJoin": func(list []string) string { return own(strings.Join(list, ", ")) },
 }
 
 // say makes a text harmless and visible, on one line.
-func say(text any) string {
-	s := fmt.Sprint(text)
-	return console.Escape(ioc.Defang(head(s, heldOfText)))
+func say(text any) string { return console.Escape(defang(head(fmt.Sprint(text), heldOfText))) }
+
+// own is say for names of ours and of the host's files, which somebody may have to type or copy: they are no addresses.
+func own(text any) string { return console.Escape(head(fmt.Sprint(text), heldOfText)) }
+
+// defang breaks addresses. A bare word with a dot in it stays: it is the name of a file or a setting far more often than a
+// host, and nothing on the page can be followed.
+func defang(s string) string {
+	if strings.ContainsAny(s, ":/@") || strings.Trim(s, "0123456789.") == "" {
+		return ioc.Defang(s)
+	}
+	return s
 }
 
 // shownBrief is how much of a text stands in a line of a list. Bytes.
@@ -37,7 +47,7 @@ const shownBrief = 240
 // brief is the start of a text on one line.
 func brief(s string) string {
 	cut := head(s, shownBrief)
-	text := console.Escape(strings.Join(strings.Fields(ioc.Defang(cut)), " "))
+	text := console.Escape(strings.Join(strings.Fields(defang(cut)), " "))
 	if len(cut) < len(s) {
 		text += "…"
 	}
@@ -45,7 +55,7 @@ func brief(s string) string {
 }
 
 // lines is say for texts of several lines: breaks and tabs stay what they are.
-func lines(s string) string { return visible(ioc.Defang(s)) }
+func lines(s string) string { return visible(defang(s)) }
 
 func visible(s string) string {
 	if !strings.ContainsAny(s, "\n\t") {
@@ -82,7 +92,7 @@ type cutText struct {
 
 func longText(s string) cutText {
 	held := head(s, heldOfText)
-	whole := ioc.Defang(held)
+	whole := defang(held)
 	start := head(whole, shownAtOnce)
 	return cutText{Start: visible(start), Rest: visible(whole[len(start):]), Held: len(held), Size: len(s)}
 }

@@ -11,14 +11,22 @@ class List {
     this.small = matchMedia("(max-width: 700px)");
     this.rows = new Int32Array(0);
     this.now = -1;
+    this.wasTall = false;
+    this.search = [];
     this.box.addEventListener("scroll", () => this.render(), { passive: true });
     this.box.addEventListener("click", (event) => this.click(event));
     new ResizeObserver(() => this.render()).observe(this.box);
     this.small.addEventListener("change", () => this.show(this.rows, this.search));
   }
 
+  // tall makes rows of two lines, for where there is no room for one.
+  tall(yes) {
+    if (this.box.classList.toggle("tall", yes) !== this.wasTall) this.show(this.rows, this.search);
+    this.wasTall = yes;
+  }
+
   get height() {
-    return this.small.matches ? 58 : 34;
+    return this.small.matches || this.box.classList.contains("tall") ? 58 : 34;
   }
 
   // show takes new rows and stays at the chosen event if it is among them.
@@ -64,7 +72,7 @@ class List {
     this.highlight(what, start(line(e, i), 400));
     if (text("ending")) what.append(" ", make("span", "end", "→ " + text("ending")));
     row.append(make("span", "at", (e.untimed[i] ? "~" : "") + clock(e.time[i])), severity, make("span", "kind", text("kind")),
-      make("span", "by", text("agent") + "/" + text("asker")), what);
+      make("span", "by", [text("agent"), text("asker") === "unknown" ? "" : text("asker")].filter(Boolean).join("/")), what);
     for (const cell of row.children) cell.setAttribute("role", "gridcell");
     return row;
   }

@@ -3,9 +3,10 @@
 const SHOWN = 2000;
 
 class Detail {
-  constructor(events, only) {
+  constructor(events, only, tall) {
     this.events = events;
     this.only = only;
+    this.tall = tall;
     this.box = byId("detail");
   }
 
@@ -16,6 +17,7 @@ class Detail {
   close() {
     this.box.hidden = true;
     byId("browser").classList.remove("open");
+    this.tall(false);
   }
 
   show(i) {
@@ -30,6 +32,7 @@ class Detail {
     this.box.hidden = false;
     this.box.scrollTop = 0;
     byId("browser").classList.add("open");
+    this.tall(true);
   }
 
   // about lists the findings that speak of the event.

@@ -5,7 +5,7 @@ class Explorer {
     this.events = events;
     this.filter = new Filter(events);
     this.before = []; // times from before each narrowing
-    this.detail = new Detail(events, (change) => this.only(change));
+    this.detail = new Detail(events, (change) => this.only(change), (yes) => this.list.tall(yes));
     this.list = new List(events, (i) => this.detail.show(i));
     this.chart = new Chart(events, (from, until) => this.narrow(from, until));
     this.pickers();
@@ -31,7 +31,9 @@ class Explorer {
     e.session.forEach((session, i) => { if (e.key[i]) keys.set(session, e.key[i]); });
     byId("by-session").append(option(-1, "all sessions"), ...counted(e.session).slice(0, 500).map(([session, n]) =>
       option(session, `${start(e.texts[keys.get(session) ?? session], 60) || "none"} (${number(n)})`)));
-    byId("by-kind").append(...counted(e.kind).slice(0, 40).map(([kind, n]) => {
+    const order = GROUPS.flatMap((group) => group.kinds).reverse();
+    const rank = ([kind]) => order.indexOf(e.texts[kind]);
+    byId("by-kind").append(...counted(e.kind).slice(0, 40).sort((a, b) => rank(b) - rank(a)).map(([kind, n]) => {
       const button = make("button", "", start(e.texts[kind], 40) + " ");
       button.type = "button";
       button.value = kind;
