@@ -182,8 +182,8 @@ func newCollection(c *cli.Context, e env) (*collection, error) {
 	if x.options, err = collectOptions(c); err != nil {
 		return nil, err
 	}
-	if x.root, err = host.OpenRoot(c.String("root")); err != nil {
-		return nil, fmt.Errorf("opening the host: %w", err)
+	if x.root, err = e.openHost(c.String("root")); err != nil {
+		return nil, err
 	}
 	e.record.reads(c.String("root"))
 	if x.runner, err = host.NewTrusted(); err != nil {

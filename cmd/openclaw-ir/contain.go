@@ -66,12 +66,15 @@ type step struct {
 }
 
 func stepLine(s step) string {
+	if s.OK {
+		return markedLine(s, "ok")
+	}
+	return markedLine(s, "NO")
+}
+
+func markedLine(s step, mark string) string {
 	if s.Record == "plan" {
 		return fmt.Sprintf("  %-10s %s", s.Step, console.Escape(s.Detail))
-	}
-	mark := "ok"
-	if !s.OK {
-		mark = "NO"
 	}
 	line := fmt.Sprintf("%-8s %s  %s", s.Step, mark, console.Escape(s.What))
 	if s.Detail != "" {
@@ -122,9 +125,9 @@ func runContain(c *cli.Context, e env) error {
 }
 
 func newMachine(e env) (contain.Machine, error) {
-	root, err := host.OpenRoot("/")
+	root, err := e.openHost("/")
 	if err != nil {
-		return contain.Machine{}, fmt.Errorf("opening the host: %w", err)
+		return contain.Machine{}, err
 	}
 	runner, err := host.NewTrusted()
 	if err != nil {

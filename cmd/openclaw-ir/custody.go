@@ -21,8 +21,9 @@ import (
 // digest of what it printed. What a command changes on the way it notes by itself, before it says so. A command that only reads
 // makes no case for that: where there is none, nothing is noted.
 
-// unnoted are the commands that leave no line: they look at no evidence and at no one case.
-var unnoted = []string{"analyze rules", "analyze rules list", "analyze rules show", "analyze rules test", "case", "case list", "doctor", "man", "completion"}
+// unnoted are the commands that leave no line: they look at no evidence and at no one case. A drill has a case of its own, in which
+// the commands that it runs are noted.
+var unnoted = []string{"analyze rules", "analyze rules list", "analyze rules show", "analyze rules test", "case", "case list", "doctor", "drill", "man", "completion"}
 
 // A record is what one run of a command leaves in the custody log.
 type record struct {

@@ -23,15 +23,24 @@ type stage struct {
 	Takes   string `json:"takes"`   // how long it takes
 	Tell    string `json:"tell"`    // what to say to the others, to paste
 
-	asks     bool         // the command asks by itself, in place of us
-	preview  []string     // a command that shows what would change, run before the question; nil for none
-	commands func() []act // in this order; made when the stage comes up
+	asks     bool          // the command asks by itself, in place of us
+	preview  []string      // a command that shows what would change, run before the question; nil for none
+	result   func() string // says how it ended, if its exit code does not
+	commands func() []act  // in this order; asked again after each, since one may name what the one before it made
 }
 
-// An act is one thing that a stage does: a command line, or something that is only played.
+// An act is one command line of a stage.
 type act struct {
 	argv []string                      // without the program's name
-	play func(ctx context.Context) int // nil: run argv, as if it had been typed
+	play func(ctx context.Context) int // what is played in place of the command; nil: the command is run, as if it had been typed
+}
+
+// text is the command line, and that it is only played.
+func (a act) text() string {
+	if a.play != nil {
+		return typedLine(a.argv) + "   # simulated"
+	}
+	return typedLine(a.argv)
 }
 
 // A guided is one line of what a guide says with --json.
@@ -42,6 +51,7 @@ type guided struct {
 	Number   int        `json:"number,omitempty"`
 	Of       int        `json:"of,omitempty"`
 	Commands [][]string `json:"commands,omitempty"` // without the program's name
+	Played   bool       `json:"simulated,omitempty"`
 	Result   string     `json:"result,omitempty"`
 	Exit     *int       `json:"exit,omitempty"`
 	Time     time.Time  `json:"time,omitzero"` // of before: when it was done
@@ -82,10 +92,10 @@ func (g *guide) introduce(number int, s *stage) {
 	}
 	line := guided{Record: "stage", stage: s, Name: s.Name, Number: number, Of: g.of}
 	for _, a := range s.commands() {
-		if a.argv != nil {
-			text = append(text, "  command  "+typedLine(a.argv))
-			line.Commands = append(line.Commands, a.argv)
+		if !g.c.Bool("yes") || g.c.Bool("dry-run") { // or it stands right below
+			text = append(text, "  command  "+a.text())
 		}
+		line.Commands = append(line.Commands, a.argv)
 	}
 	line.text = text
 	g.write(line)
@@ -126,20 +136,24 @@ func (g *guide) agree(s *stage) (bool, error) {
 // do runs a stage's commands, up to the first that is interrupted, and returns the worst of their exit codes.
 func (g *guide) do(s *stage) int {
 	code := exitDone
-	for _, a := range s.commands() {
-		code = worse(code, g.act(s, a))
-		if code == exitInterrupted {
-			break
-		}
+	for i := 0; i < len(s.commands()) && code != exitInterrupted; i++ {
+		code = worse(code, g.act(s, s.commands()[i]))
 	}
-	g.write(guided{Record: "result", Name: s.Name, Exit: &code, Result: resultOf(code), text: []string{s.Name + ": " + resultOf(code)}})
+	result := resultOf(code)
+	if s.result != nil && succeeded(code) && s.result() != "" {
+		result = s.result()
+	}
+	g.sayResult(s, result, &code)
 	return code
 }
 
+func (g *guide) sayResult(s *stage, result string, code *int) {
+	g.write(guided{Record: "result", Name: s.Name, Result: result, Exit: code, text: []string{s.Name + ": " + result}})
+}
+
 func (g *guide) act(s *stage, a act) int {
-	if a.argv != nil {
-		g.write(guided{Record: "command", Name: s.Name, Commands: [][]string{a.argv}, text: []string{"", g.console.Paint(console.Strong, "$ "+typedLine(a.argv))}})
-	}
+	text := []string{"", g.console.Paint(console.Strong, "$ "+a.text())}
+	g.write(guided{Record: "command", Name: s.Name, Commands: [][]string{a.argv}, Played: a.play != nil, text: text})
 	if a.play != nil {
 		return a.play(g.c.Context)
 	}

@@ -42,7 +42,7 @@ Examples:
    openclaw-ir rotate done whatsapp-link
 
 ` + exitText,
-		Flags: append(rotateFlags(),
+		Flags: append(rotateFlags(), rootFlag(),
 			&cli.BoolFlag{Name: "yes", Aliases: []string{"y"}, Usage: "do it without asking"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "say what it would do, and change nothing"},
 			&cli.StringFlag{Name: "out", Usage: "write the new values to the new `FILE` (0600) instead of showing them"},
@@ -56,9 +56,17 @@ Examples:
 			if c.Args().Present() {
 				return usageError("openclaw-ir rotate --help", "rotate takes no arguments: %q%s", c.Args().First(), suggestion(c.Command.Subcommands, c.Args().First()))
 			}
+			if c.IsSet("root") && !c.Bool("dry-run") {
+				return usageError("openclaw-ir rotate --root DIR --dry-run, or rotate list --root DIR", "a mounted disk is evidence: nothing is replaced on it")
+			}
 			return withRotation(c, e, "rotate", (*rotation).rotate)
 		},
 	}
+}
+
+// rootFlag chooses a mounted disk, for what only looks.
+func rootFlag() cli.Flag {
+	return &cli.StringFlag{Name: "root", Usage: "look at the host whose disk is mounted at `DIR`; nothing is ever replaced there"}
 }
 
 func rotateFlags() []cli.Flag {
@@ -107,10 +115,9 @@ func withRotation(c *cli.Context, e env, name string, do func(*rotation) error) 
 		return err
 	}
 	x := &rotation{env: e, c: c, cs: cs, print: secret.NewFingerprinter(salt)}
-	if x.machine, err = newMachine(e); err != nil {
+	if err := x.openRoot(); err != nil {
 		return err
 	}
-	x.root = x.machine.Root
 	defer x.root.Close()
 	if x.lines, err = console.NewLines(e.console, c.Bool("json"), map[string]any{"command": name}, rotateLine); err != nil {
 		return err
@@ -121,13 +128,28 @@ func withRotation(c *cli.Context, e env, name string, do func(*rotation) error) 
 	return do(x)
 }
 
+// openRoot opens this machine, or the disk of another, of which there are files alone.
+func (x *rotation) openRoot() (err error) {
+	if dir := x.c.String("root"); dir != "" {
+		x.root, err = x.openHost(dir)
+		return err
+	}
+	x.machine, err = newMachine(x.env)
+	x.root = x.machine.Root
+	return err
+}
+
 // find looks for the installations and reads what may be replaced in each.
 func (x *rotation) find() error {
 	dirs, err := absoluteAll(x.c.StringSlice("state-dir"))
 	if err != nil {
 		return err
 	}
-	installs, gaps := openclaw.Find(x.root, openclaw.FindOptions{UID: x.uid, StateDirs: dirs})
+	find := openclaw.FindOptions{UID: -1, StateDirs: dirs}
+	if x.root.Live() {
+		find.UID = x.uid
+	}
+	installs, gaps := openclaw.Find(x.root, find)
 	if len(dirs) > 0 { // what was not named stays as it is
 		installs = slices.DeleteFunc(installs, func(in *openclaw.Installation) bool { return !slices.Contains(in.FoundBy, "given") })
 	}
@@ -135,9 +157,11 @@ func (x *rotation) find() error {
 	if len(installs) == 0 {
 		return &codeError{exitFailed, errors.New("no installation of OpenClaw found"), []string{"sudo openclaw-ir rotate looks into every account; --state-dir names another place"}}
 	}
-	table, err := x.machine.Processes(x.c.Context)
-	if err != nil {
-		return err
+	var table host.ProcessTable
+	if x.root.Live() {
+		if table, err = x.machine.Processes(x.c.Context); err != nil {
+			return err
+		}
 	}
 	for _, in := range installs {
 		h := &held{Installation: in, fresh: map[string]string{}, old: map[string][]string{}}

@@ -42,11 +42,12 @@ func rotateListCommand(e env) *cli.Command {
 page where it is replaced. Keys that only the transcripts show are on it too. The list is kept in the case; no value is on it.
 Exit code 3 while anything is open.
 
-Example:
+Examples:
    sudo openclaw-ir rotate list
+   openclaw-ir rotate list --root /mnt/image                 # what a mounted disk held
 
 ` + exitText,
-		Flags:        append(rotateFlags(), &cli.BoolFlag{Name: "all", Usage: "what is done or replaced too"}),
+		Flags:        append(rotateFlags(), rootFlag(), &cli.BoolFlag{Name: "all", Usage: "what is done or replaced too"}),
 		OnUsageError: onUsageError,
 		Action: func(c *cli.Context) error {
 			return withRotation(c, e, "rotate list", func(x *rotation) error {

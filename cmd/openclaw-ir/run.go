@@ -48,6 +48,7 @@ type env struct {
 	uid     int
 	record  *record // what this run leaves in the custody log; nil in a test
 	asked   *asked  // what was asked for once and holds for all steps of a guided run; nil otherwise
+	drill   string  // the directory of a drill: no host is opened but one that lies in it; "" outside a drill
 }
 
 // A codeError ends the program with a code. Its hints say what to type next.
@@ -128,7 +129,7 @@ func newApp(e env) *cli.App {
 		ErrWriter:              io.Discard,
 		ExitErrHandler:         func(*cli.Context, error) {}, // cli would exit by itself on any error that has an ExitCode method
 		OnUsageError:           onUsageError,
-		Commands:               []*cli.Command{runbookCommand(e), containCommand(e), rotateCommand(e), collectCommand(e), analyzeCommand(e), caseCommand(e), doctorCommand(e), manCommand(e), completionCommand(e), completeCommand(e)},
+		Commands:               []*cli.Command{runbookCommand(e), drillCommand(e), containCommand(e), rotateCommand(e), collectCommand(e), analyzeCommand(e), caseCommand(e), doctorCommand(e), manCommand(e), completionCommand(e), completeCommand(e)},
 		Action: func(c *cli.Context) error {
 			if name := c.Args().First(); name != "" {
 				return usageError("openclaw-ir --help", "no such command: %q%s", name, suggestion(c.App.Commands, name))

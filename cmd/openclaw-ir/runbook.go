@@ -74,6 +74,7 @@ func newRunbook(c *cli.Context, e env) (x *runbook, err error) {
 	for _, s := range x.stages {
 		s.commands = func() []act { return []act{{argv: x.commandOf(s.Name)}} }
 	}
+	x.stages[0].result = x.refusal
 	return x, err
 }
 
@@ -256,18 +257,24 @@ func (x *runbook) step(i int) error {
 	return x.after(i, code)
 }
 
+// refusal is how contain ended if its question was answered with no: its exit code does not tell.
+func (x *runbook) refusal() string {
+	if x.openNewest(); x.isContained() {
+		return ""
+	}
+	return "not contained"
+}
+
 // after says what is to be said when a step has ended, and asks whether to go on.
 func (x *runbook) after(i, code int) error {
 	s := x.stages[i]
 	if code == exitInterrupted {
 		return context.Canceled
 	}
-	if s.Name == "contain" && succeeded(code) {
-		if x.openNewest(); !x.isContained() { // the answer was no
-			delete(x.codes, s.Name)
-			x.say("the assistant goes on as before; openclaw-ir run asks again, and openclaw-ir contain stops it")
-			return x.goOn(i)
-		}
+	if s.Name == "contain" && succeeded(code) && !x.isContained() { // the answer was no
+		delete(x.codes, s.Name)
+		x.say("the assistant goes on as before; openclaw-ir run asks again, and openclaw-ir contain stops it")
+		return x.goOn(i)
 	}
 	if code == exitDone || code == exitFound {
 		return nil
@@ -293,7 +300,8 @@ func (x *runbook) goOn(i int) error {
 func (x *runbook) skip(s *stage) error {
 	code := exitPartial
 	x.codes[s.Name] = code
-	x.write(guided{Record: "result", Name: s.Name, Exit: &code, Result: "skipped", text: []string{s.Name + ": skipped; openclaw-ir run --from " + s.Name + " does it after all"}})
+	x.sayResult(s, "skipped", &code)
+	x.say("openclaw-ir run --from %s does it after all", s.Name)
 	return x.cs.Append(casefile.Entry{Action: skipAction, Object: s.Name, Result: "as asked"})
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"filippo.io/age"
 	"github.com/clawbook/openclaw-ir/collect"
+	"github.com/clawbook/openclaw-ir/internal/drill"
 	"github.com/clawbook/openclaw-ir/internal/host"
 	"github.com/clawbook/openclaw-ir/internal/openclaw"
 	"github.com/urfave/cli/v2"
@@ -69,11 +70,11 @@ func openEvidence(c *cli.Context, e env, name string) (*source, error) {
 	switch root := c.String("root"); {
 	case root != "":
 		e.record.reads(root)
-		return openDirectory(root, find)
+		return openDirectory(e, root, find)
 	case name == "":
 		e.record.reads("/")
 		find.UID = e.uid
-		return openDirectory("/", find)
+		return openDirectory(e, "/", find)
 	}
 	return openNamed(c, e, name, find)
 }
@@ -86,7 +87,7 @@ func openNamed(c *cli.Context, e env, name string, find openclaw.FindOptions) (*
 	}
 	if info.IsDir() {
 		e.record.reads(name)
-		return openCopy(name, find)
+		return openCopy(e, name, find)
 	}
 	return openBundle(c, e, name, find)
 }
@@ -102,35 +103,47 @@ func absoluteAll(dirs []string) (out []string, err error) {
 	return out, nil
 }
 
-func openDirectory(dir string, find openclaw.FindOptions) (*source, error) {
+// openHost opens a host's file tree: every command gets it here. In a drill it opens nothing but the drill's own.
+func (e env) openHost(dir string) (*host.Root, error) {
+	if real, err := filepath.EvalSymlinks(dir); e.drill != "" && (err != nil || !drill.Within(real, e.drill)) {
+		return nil, fmt.Errorf("opening the host at %q: a drill touches nothing outside %q", dir, e.drill)
+	}
 	root, err := host.OpenRoot(dir)
 	if err != nil {
-		return nil, fmt.Errorf("opening the evidence: %w", err)
+		return nil, fmt.Errorf("opening the host: %w", err)
+	}
+	return root, nil
+}
+
+func openDirectory(e env, dir string, find openclaw.FindOptions) (*source, error) {
+	root, err := e.openHost(dir)
+	if err != nil {
+		return nil, err
 	}
 	return &source{fsys: root, find: find, now: time.Now(), close: func() { root.Close() }}, nil
 }
 
 // openCopy opens a directory that someone copied or extracted: a bundle's contents, a host's root, a home or a
 // state directory itself.
-func openCopy(dir string, find openclaw.FindOptions) (*source, error) {
+func openCopy(e env, dir string, find openclaw.FindOptions) (*source, error) {
 	if inner := filepath.Join(dir, "[root]"); isDirectory(inner) {
 		find.StateDirs = append(find.StateDirs, sealedStates(dir)...)
-		return openDirectory(inner, find)
+		return openDirectory(e, inner, find)
 	}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, fmt.Errorf("opening the evidence: %w", err)
 	}
-	for _, e := range entries {
-		switch name := e.Name(); {
+	for _, entry := range entries {
+		switch name := entry.Name(); {
 		case name == "openclaw.json" || name == "clawdbot.json" || name == "moltbot.json" || name == "agents":
 			find.StateDirs = append(find.StateDirs, "/")
-			return openDirectory(dir, find)
+			return openDirectory(e, dir, find)
 		case openclaw.IsStateDirName(name):
 			find.StateDirs = append(find.StateDirs, "/"+name)
 		}
 	}
-	return openDirectory(dir, find)
+	return openDirectory(e, dir, find)
 }
 
 // maxHeader bounds the first line of a manifest, in bytes.

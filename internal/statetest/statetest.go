@@ -3,13 +3,9 @@
 package statetest
 
 import (
-	"archive/tar"
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -18,7 +14,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/klauspost/compress/zstd"
+	"github.com/clawbook/openclaw-ir/internal/drill"
 )
 
 // Versions returns every name that Root takes, oldest release first.
@@ -148,138 +144,41 @@ func testdata(tb testing.TB) string {
 }
 
 func unpack(dir, archive, variant string) error {
-	data, err := os.ReadFile(archive)
+	f, err := os.Open(archive)
 	if err != nil {
 		return err
 	}
-	z, err := zstd.NewReader(bytes.NewReader(data), zstd.WithDecoderConcurrency(1))
-	if err != nil {
+	defer f.Close()
+	o := drill.Options{Own: os.Geteuid() == 0}
+	if variant != "" {
+		o.Place = func(member string) string { return place(member, variant) }
+	}
+	if err := drill.Unpack(dir, f, o); err != nil {
 		return err
 	}
-	defer z.Close()
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return err
-	}
-	defer root.Close()
-	x := extraction{root: root, variant: variant}
-	if err := x.all(tar.NewReader(z)); err != nil {
-		return err
-	}
-	return x.passwd()
+	return passwd(dir, variant)
 }
 
-// extraction writes one archive below root. Directories keep their headers until the end, because writing a file
-// into a directory changes its modification time.
-type extraction struct {
-	root    *os.Root
-	variant string
-	dirs    []*tar.Header
-}
-
-func (x *extraction) all(r *tar.Reader) error {
-	for {
-		h, err := r.Next()
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			return err
-		}
-		name := x.place(h.Name)
-		if name == "" {
-			continue
-		}
-		h.Name = name
-		if err := x.entry(h, r); err != nil {
-			return err
-		}
-	}
-	for i := len(x.dirs) - 1; i >= 0; i-- {
-		if err := x.restore(x.dirs[i]); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// place returns where an archive's member lies in the host, or "" if it is no part of it. The archive of 2026.9.6
-// holds three home directories with the log directory inside them; the others hold home and tmp as they were.
-func (x *extraction) place(member string) string {
-	member = path.Clean(member)
-	if x.variant == "" {
-		if in(member, "home") || in(member, "tmp") {
-			return member
-		}
+// place returns where a member of the archive of 2026.9.6 lies in the host, or "" if it is no part of it. It holds three
+// home directories, with the log directory inside them.
+func place(member, variant string) string {
+	if !drill.Within(member, variant) {
 		return ""
 	}
-	if !in(member, x.variant) {
-		return ""
-	}
-	rest := strings.TrimPrefix(strings.TrimPrefix(member, x.variant), "/")
-	if in(rest, "tmp-openclaw") {
+	rest := strings.TrimPrefix(strings.TrimPrefix(member, variant), "/")
+	if drill.Within(rest, "tmp-openclaw") {
 		return "tmp/openclaw" + strings.TrimPrefix(rest, "tmp-openclaw")
 	}
 	return path.Join("home/alice", rest)
 }
 
-func in(name, dir string) bool { return name == dir || strings.HasPrefix(name, dir+"/") }
-
-func (x *extraction) entry(h *tar.Header, r io.Reader) error {
-	if err := x.root.MkdirAll(path.Dir(h.Name), 0o755); err != nil {
-		return err
-	}
-	switch h.Typeflag {
-	case tar.TypeDir:
-		x.dirs = append(x.dirs, h)
-		return x.root.MkdirAll(h.Name, 0o755)
-	case tar.TypeSymlink:
-		if err := x.root.Symlink(h.Linkname, h.Name); err != nil {
-			return err
-		}
-		return x.own(h)
-	case tar.TypeReg:
-		f, err := x.root.OpenFile(h.Name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-		if err != nil {
-			return err
-		}
-		_, err = io.Copy(f, r)
-		if err := errors.Join(err, f.Close()); err != nil {
-			return err
-		}
-		return x.restore(h)
-	}
-	return fmt.Errorf("member %q: unexpected type %q", h.Name, h.Typeflag)
-}
-
-func (x *extraction) restore(h *tar.Header) error {
-	if err := x.own(h); err != nil {
-		return err
-	}
-	if err := x.root.Chmod(h.Name, h.FileInfo().Mode().Perm()); err != nil {
-		return err
-	}
-	return x.root.Chtimes(h.Name, h.ModTime, h.ModTime)
-}
-
-// own gives a file back to its owner, which only root may do.
-func (x *extraction) own(h *tar.Header) error {
-	if os.Geteuid() != 0 {
-		return nil
-	}
-	return x.root.Lchown(h.Name, h.Uid, h.Gid)
-}
-
-func (x *extraction) passwd() error {
-	if len(x.dirs) == 0 {
-		return fmt.Errorf("no such variant: %q", x.variant)
-	}
+func passwd(dir, variant string) error {
 	user := "claw:x:4242:4242::/home/claw:/bin/bash\n"
-	if x.variant != "" {
+	if variant != "" {
 		user = "alice:x:1000:1000::/home/alice:/bin/bash\n"
 	}
-	if err := x.root.Mkdir("etc", 0o755); err != nil {
+	if err := os.Mkdir(filepath.Join(dir, "etc"), 0o755); err != nil {
 		return err
 	}
-	return x.root.WriteFile("etc/passwd", []byte("root:x:0:0:root:/root:/bin/bash\n"+user), 0o644)
+	return os.WriteFile(filepath.Join(dir, "etc", "passwd"), []byte("root:x:0:0:root:/root:/bin/bash\n"+user), 0o644)
 }
