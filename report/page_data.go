@@ -65,6 +65,7 @@ var columns = []column{
 	{name: "pid", num: func(e *analyze.Record) int64 { return e.Result.PID }},
 	{name: "error", text: func(e *analyze.Record) string { return e.Result.Error }},
 	{name: "marks", text: func(e *analyze.Record) string { return joinedMarks(e.Marks) }},
+	{name: "rule", text: func(e *analyze.Record) string { return e.Rule }},
 	{name: "source", text: func(e *analyze.Record) string { return e.Source }},
 	{name: "form", text: func(e *analyze.Record) string { return e.Form }},
 	{name: "line", num: func(e *analyze.Record) int64 { return e.Line }},

@@ -76,6 +76,11 @@ func newTimelineData(s *Story) *timelineData {
 	t := &timelineData{leftOut: map[analyze.Kind]int64{}}
 	t.choose(s)
 	t.levels = make([]int8, len(t.events))
+	for i, e := range t.events {
+		if level, err := severity.Parse(e.Level); err == nil {
+			t.levels[i] = int8(level) + 1
+		}
+	}
 	return t
 }
 
@@ -116,7 +121,7 @@ func rankEvents(s *Story, ranks []int8) {
 	}
 	for i := range s.Events {
 		switch e := &s.Events[i]; {
-		case of[e.ID]:
+		case e.Level != "", of[e.ID]:
 		case e.Kind == analyze.KindResult, e.Kind == analyze.KindLog, e.Kind == analyze.KindSession, e.Kind == analyze.KindMessage:
 			ranks[i] = 2
 		default:

@@ -84,11 +84,11 @@ func whenWords(v *pageView) []string {
 	if in.First.IsZero() {
 		return append(words, "The evidence points to no time.")
 	}
-	text := "The grave signs run from " + when(in.First) + " to " + when(in.Last) + " UTC"
-	if span := in.Last.Sub(in.First); span >= time.Minute {
-		text += " (" + console.Duration(span) + ")"
+	span := in.Last.Sub(in.First)
+	if span < time.Second {
+		return append(words, "The grave signs are of "+when(in.First)+" UTC.")
 	}
-	return append(words, text+".")
+	return append(words, "The grave signs run from "+when(in.First)+" to "+when(in.Last)+" UTC ("+console.Duration(span)+").")
 }
 
 func atWords(at string) string {
