@@ -28,17 +28,17 @@ type Kept struct {
 }
 
 // KeptIn looks at the bundles of a case, in the order of their names, which begins with the oldest. Each is read as a whole and
-// compared with its seal; read, if given, is called with how many bytes were read since the last call.
+// compared with its seal. If the case's public key cannot be read, it is not known who should have signed. read, if given, is called
+// with how many bytes were read since the last call.
 func KeptIn(ctx context.Context, cs *casefile.Case, read func(int64)) ([]Kept, error) {
 	files, err := fs.ReadDir(cs.Root().FS(), casefile.BundlesDir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("looking for bundles: %w", err)
 	}
-	signer, err := cs.PublicKey()
-	if err != nil {
-		return nil, err
+	o := VerifyOptions{Progress: read}
+	if key, err := cs.PublicKey(); err == nil {
+		o.Signer = ssh.FingerprintSHA256(key)
 	}
-	o := VerifyOptions{Signer: ssh.FingerprintSHA256(signer), Progress: read}
 	var list []Kept
 	for _, name := range bundleNames(files) {
 		k, err := keptAs(ctx, cs, name, o)
@@ -109,7 +109,7 @@ func (k *Kept) forged(signer string) string {
 	if err := k.Seal.VerifySignature(); err != nil {
 		return err.Error()
 	}
-	if k.Seal.Signer() != signer {
+	if signer != "" && k.Seal.Signer() != signer {
 		return fmt.Sprintf("its seal is signed by %s, not by %s", k.Seal.Signer(), signer)
 	}
 	return ""

@@ -1,9 +1,7 @@
 package main
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"strings"
 
 	"github.com/clawbook/openclaw-ir/internal/casefile"
@@ -106,25 +104,13 @@ func namedCase(c *cli.Context, e env) (*casefile.Case, error) {
 		return nil, err
 	}
 	dir := casesDir(c, e)
+	e.record.belongs(dir, name) // also if it cannot be opened: then no other case is told
 	cs, err := casefile.Open(dir, name, false)
 	if err != nil {
-		return nil, &codeError{exitFailed, err, []string{caseHint(err)}}
+		return nil, caseError(err)
 	}
 	e.take(dir, cs)
 	return cs, nil
-}
-
-// caseHint says what to type when a case cannot be opened.
-func caseHint(err error) string {
-	switch {
-	case errors.Is(err, casefile.ErrNoCase):
-		return "openclaw-ir case list shows what there is; --case-dir DIR names another place"
-	case errors.Is(err, casefile.ErrUnsafe):
-		return "run it as who owns the case, or name another directory with --case-dir; look at its owner and mode first"
-	case errors.Is(err, fs.ErrPermission):
-		return "run it as who owns the case: sudo, if root does"
-	}
-	return ""
 }
 
 // openOne makes a case, or takes up a closed one again.
@@ -141,7 +127,7 @@ func openOne(c *cli.Context, e env) error {
 		cs, err = casefile.Open(dir, name, true)
 	}
 	if err != nil {
-		return &codeError{exitFailed, err, []string{caseHint(err)}}
+		return caseError(err)
 	}
 	defer cs.Close()
 	e.take(dir, cs)

@@ -47,7 +47,7 @@ func listCases(c *cli.Context, e env) error {
 	dir := casesDir(c, e)
 	infos, err := casefile.List(dir)
 	if err != nil {
-		return &codeError{exitFailed, err, []string{caseHint(err)}}
+		return caseError(err)
 	}
 	rows := make([]caseRow, len(infos))
 	bad := 0
@@ -63,7 +63,7 @@ func listCases(c *cli.Context, e env) error {
 	}
 	switch {
 	case bad > 0:
-		return &codeError{exitPartial, fmt.Errorf("%s of %q cannot be used", plural(bad, "entry"), dir), nil}
+		return &codeError{exitPartial, fmt.Errorf("%d of what lies in %q cannot be used", bad, dir), nil}
 	case len(rows) == 0 && !c.Bool("json"):
 		e.console.Printf("no case in %q; the first command that needs one opens it", dir)
 	}
@@ -138,8 +138,11 @@ func printCases(c *cli.Context, e env, rows []caseRow) error {
 			return err
 		}
 	}
-	if len(bad) > 0 {
-		return e.console.Table([]string{"NO CASE", "WHY"}, bad)
+	if len(bad) == 0 {
+		return nil
 	}
-	return nil
+	if len(good) > 0 {
+		fmt.Fprintln(e.console.Out())
+	}
+	return e.console.Table([]string{"CANNOT BE USED", "WHY"}, bad)
 }

@@ -82,11 +82,14 @@ func (l *caseLook) follow(cs *casefile.Case) (map[string]*caseFile, error) {
 	}
 	var err error
 	l.log, err = cs.Verify(heads...)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, casefile.ErrUnsafe) {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		l.log.Problems = []casefile.Problem{{What: "the log is missing"}}
+		return nil, nil
+	case errors.Is(err, casefile.ErrUnsafe):
 		l.log.Problems = []casefile.Problem{{What: err.Error()}}
 		return nil, nil
-	}
-	if err != nil {
+	case err != nil:
 		return nil, err
 	}
 	named := map[string]*caseFile{}

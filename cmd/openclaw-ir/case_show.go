@@ -85,7 +85,7 @@ func showJSON(e env, cs *casefile.Case, l *caseLook) error {
 // showText tells the story, then what is in the case and what waits for a person.
 func showText(e env, cs *casefile.Case, l *caseLook) error {
 	out := bufio.NewWriterSize(e.console.Out(), 64<<10)
-	s := story{console: e.console, out: out, width: e.console.Facts().Width, host: cs.Info().Host}
+	s := story{console: e.console, out: out, width: e.console.Facts().Width, dir: cs.Path(), host: cs.Info().Host}
 	for line, err := range cs.Lines() {
 		if err != nil {
 			break // the problems below say so

@@ -16,6 +16,7 @@ type story struct {
 	console *console.Console
 	out     *bufio.Writer
 	width   int
+	dir     string     // of the case: what lies in it is named without
 	host    string     // the case's; others are named
 	going   []*chapter // commands that have not ended, by their first line
 }
@@ -76,7 +77,7 @@ func (s *story) tell(c *chapter) {
 	}
 	for _, line := range c.lines {
 		a, r := actionAndResult(line.Entry)
-		text := s.flow(fmt.Sprintf("%5d  %s  %s  %s", line.Number, line.Entry.Time.Format("15:04:05"), pad(a, action), pad(r, result)), details(line.Entry))
+		text := s.flow(fmt.Sprintf("%5d  %s  %s  %s", line.Number, line.Entry.Time.Format("15:04:05"), pad(a, action), pad(r, result)), s.details(line.Entry))
 		text[0] = strings.TrimRight(text[0], " ")
 		s.write(text)
 	}
@@ -93,9 +94,9 @@ func actionAndResult(e *casefile.Entry) (action, result string) {
 }
 
 // details are the rest of a line. What ends a command has its object in the title.
-func details(e *casefile.Entry) (parts []string) {
+func (s *story) details(e *casefile.Entry) (parts []string) {
 	if e.Exit == nil {
-		parts = append(parts, e.Object)
+		parts = append(parts, strings.TrimPrefix(e.Object, s.dir+"/"))
 	}
 	parts = append(parts, e.Note)
 	for _, d := range e.Digests {

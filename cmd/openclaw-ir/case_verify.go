@@ -86,7 +86,7 @@ func (l *caseLook) verdict(cs *casefile.Case) error {
 	}
 	text := fmt.Sprintf("case %q does not hold: %s", cs.Name(), plural(n, "problem"))
 	if len(l.log.Problems) > 0 && l.log.Problems[0].Line > 0 {
-		text += fmt.Sprintf("; the first bad line is %d, and the lines before it are as they were written", l.log.Problems[0].Line)
+		text += fmt.Sprintf("; the first bad line is %d, and what stands up to there is not proven any more", l.log.Problems[0].Line)
 	}
 	return &codeError{exitFound, fmt.Errorf("%s", text), []string{"copy the case as it is before anything else is done in it, and compare it with what was kept elsewhere"}}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -103,11 +104,7 @@ func openCase(c *cli.Context, e env) (*casefile.Case, error) {
 	dir := casesDir(c, e)
 	cs, err := casefile.Open(dir, c.String("case"), true)
 	if err != nil {
-		hint := ""
-		if errors.Is(err, casefile.ErrUnsafe) {
-			hint = "name another directory with --case-dir, or mend its owner and mode after looking at it"
-		}
-		return nil, &codeError{exitFailed, err, []string{hint}}
+		return nil, caseError(err)
 	}
 	e.take(dir, cs)
 	if cs.Made() {
@@ -123,7 +120,24 @@ func existingCase(c *cli.Context, e env) (*casefile.Case, error) {
 	if err == nil {
 		e.take(dir, cs)
 	}
-	return cs, err
+	return cs, caseError(err)
+}
+
+// caseError says of a case that cannot be opened what to type.
+func caseError(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, casefile.ErrName):
+		return usageError("letters, digits, '.', '_' and '-' make a name, which begins with a letter or a digit", "%v", err)
+	case errors.Is(err, casefile.ErrNoCase):
+		return &codeError{exitFailed, err, []string{"openclaw-ir case list shows what there is; --case-dir DIR names another place"}}
+	case errors.Is(err, casefile.ErrUnsafe):
+		return &codeError{exitFailed, err, []string{"look at its owner and mode; then run this as its owner, or name another directory with --case-dir"}}
+	case errors.Is(err, fs.ErrPermission):
+		return &codeError{exitFailed, err, []string{"run it as who owns the case: with sudo, if root does"}}
+	}
+	return err
 }
 
 // take notes who acts in a case, and that this run belongs to it.

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/clawbook/openclaw-ir/internal/casefile"
 	"github.com/clawbook/openclaw-ir/internal/console"
@@ -112,7 +113,11 @@ func (r *record) note(c *cli.Context, e env, path string, code int) {
 	if errors.Is(err, casefile.ErrNoCase) && (code == exitFailed || !c.IsSet("case") && !c.IsSet("case-dir")) {
 		return // there is none, or the command has said that the one named is missing
 	}
-	if err != nil {
+	switch {
+	case err == nil:
+	case errors.Is(err, syscall.EROFS):
+		e.console.Warningf("not noted in the custody log: the disk that the case lies on takes no writing")
+	default:
 		e.console.Warningf("not noted in a custody log: %v", err)
 	}
 }

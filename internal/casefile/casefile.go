@@ -31,6 +31,8 @@ import (
 var (
 	// ErrNoCase is returned when there is no such case, or no open one.
 	ErrNoCase = errors.New("no case")
+	// ErrName is returned for what cannot be the name of a case.
+	ErrName = errors.New("not a name for a case")
 	// ErrUnsafe is returned when somebody else could have prepared or could
 	// change what would be used.
 	ErrUnsafe = errors.New("not safe to use")
@@ -78,7 +80,7 @@ type Case struct {
 // The caller closes the Case.
 func Open(dir, name string, create bool) (*Case, error) {
 	if name != "" && !validName(name) {
-		return nil, fmt.Errorf("case name %q: only letters, digits, '.', '_' and '-', not first", name)
+		return nil, fmt.Errorf("%w: %q", ErrName, name)
 	}
 	base, path, err := openBase(dir, create)
 	if err != nil {

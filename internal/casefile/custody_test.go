@@ -24,6 +24,8 @@ func TestMain(m *testing.M) {
 	switch os.Getenv("CASEFILE_TEST") {
 	case "append":
 		os.Exit(appendMany(os.Getenv("CASEFILE_DIR"), 0))
+	case "readonly":
+		os.Exit(readOnly(os.Getenv("CASEFILE_DIR")))
 	case "full":
 		limit, _ := strconv.ParseUint(os.Getenv("CASEFILE_LIMIT"), 10, 64)
 		os.Exit(appendMany(os.Getenv("CASEFILE_DIR"), limit))
@@ -102,6 +104,41 @@ func checkOK(t testing.TB, log []byte, known ...Head) Report {
 		t.Fatalf("%+v in\n%s", report.Problems, log)
 	}
 	return report
+}
+
+// Lines gives each line with its digest, damaged ones too, and stops where the caller does.
+func TestLines(t *testing.T) {
+	c, _ := openNew(t)
+	mustAppend(t, c, "first", "second")
+	if err := os.WriteFile(c.Path(custodyName), append(readLog(t, c), "{rubbish\n{cut"...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	whole := bytes.SplitAfter(readLog(t, c), []byte("\n"))
+	n := 0
+	for line, err := range c.Lines() {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if line.Number != n+1 || line.SHA256 != digest(whole[n]) || (line.Entry == nil) != (n >= 3) {
+			t.Errorf("line %d is %+v", n+1, line)
+		}
+		n++
+	}
+	if n != len(whole) {
+		t.Errorf("%d lines, want %d", n, len(whole))
+	}
+	for range c.Lines() {
+		break
+	}
+	mustAppend(t, c, "while nobody reads")
+	for line, err := range c.Lines() { // whoever reads keeps nobody from appending
+		if err != nil {
+			t.Fatal(err)
+		}
+		if line.Number == 1 {
+			mustAppend(t, c, "while somebody reads")
+		}
+	}
 }
 
 func TestAppend(t *testing.T) {
