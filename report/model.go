@@ -26,7 +26,12 @@ type Story struct {
 	Installations []Installation `json:"installations"`
 	Incident      Incident       `json:"incident"`
 
-	Findings   []analyze.FindingRecord `json:"findings"`   // worst first, then by time
+	Severity  Assessment     `json:"severity"`
+	Counts    map[string]int `json:"findings_by_level"`   // of all findings that are not suppressed, by level
+	Skills    []Skill        `json:"skills,omitempty"`    // those of the files that findings are about
+	Addresses []Address      `json:"addresses,omitempty"` // that the agent spoke to, or was to speak to, at high or above; by time
+
+	Findings   []analyze.FindingRecord `json:"findings"`   // worst first, then by time; at most MaxFindings
 	Suppressed []analyze.FindingRecord `json:"suppressed"` // known and accepted, listed all the same
 	Posture    []Weakness              `json:"posture"`    // worst first
 	Exposures  []Exposure              `json:"exposures"`  // known vulnerabilities whose conditions were met
@@ -34,6 +39,10 @@ type Story struct {
 	Open       []Item                  `json:"open"`       // what is to be replaced, in that order; those done too
 	Bundles    []Bundle                `json:"bundles"`    // by time
 	Coverage   Coverage                `json:"coverage"`
+
+	// FindingsLeftOut and ActionsLeftOut count what is not listed because there was too much.
+	FindingsLeftOut int64 `json:"findings_left_out,omitempty"`
+	ActionsLeftOut  int   `json:"actions_left_out,omitempty"`
 
 	// Events is the timeline, for the page alone: it is as long as the evidence.
 	Events []analyze.Record `json:"-"`
@@ -83,6 +92,35 @@ type Incident struct {
 	Last  time.Time `json:"last,omitzero"`
 	// Untrusted are the inputs that led to findings at high or above, each once, by time: what the attacker sent.
 	Untrusted []analyze.LinkRecord `json:"untrusted"`
+}
+
+// An Assessment is how bad it is, as far as the evidence tells.
+type Assessment struct {
+	// Level is SEV1, the worst, to SEV4; empty where no evidence was read.
+	Level string `json:"level,omitempty"`
+	Rule  string `json:"rule"` // the criterion that is met, or why there is no suggestion
+	// Because says what meets it, one line a fact.
+	Because []string `json:"because,omitempty"`
+}
+
+// A Skill is a skill that findings are about.
+type Skill struct {
+	Name      string   `json:"name"`
+	Version   string   `json:"version,omitempty"`
+	Publisher string   `json:"publisher,omitempty"`
+	Path      string   `json:"path"`             // of its SKILL.md on the host
+	SHA256    string   `json:"sha256,omitempty"` // of its SKILL.md; empty if it is no longer there
+	Rules     []string `json:"rules"`            // the titles of what was found, each once
+	Time      string   `json:"time,omitempty"`   // of the first finding
+}
+
+// An Address is where the agent connected to or was to connect to: a URL without its query, or a host.
+type Address struct {
+	Value string `json:"value"`
+	First string `json:"first"`
+	Last  string `json:"last"`
+	Count int    `json:"count"`
+	Deed  string `json:"deed"` // what was done with it, the first time
 }
 
 // A Weakness is one thing of the setup that is not as it should be.

@@ -84,32 +84,42 @@ func runFindings(c *cli.Context, e env) error {
 
 // findingsOptions opens the evidence and reads the rules, indicators and suppressions.
 func findingsOptions(c *cli.Context, e env) (*source, analyze.FindingsOptions, error) {
-	var o analyze.FindingsOptions
 	if c.NArg() > 1 {
-		return nil, o, usageError("openclaw-ir analyze findings [SOURCE]", "too many arguments: %q", c.Args().Slice()[1:])
+		return nil, analyze.FindingsOptions{}, usageError("openclaw-ir analyze findings [SOURCE]", "too many arguments: %q", c.Args().Slice()[1:])
 	}
-	var err error
-	if o.Rules, err = loadRules(c); err != nil {
-		return nil, o, err
-	}
-	if o.Indicators, err = loadIndicators(c, e); err != nil {
-		return nil, o, err
-	}
-	if o.Suppressions, err = loadSuppressions(c); err != nil {
+	o, err := lookedFor(c, e)
+	if err != nil {
 		return nil, o, err
 	}
 	src, err := openEvidence(c, e, c.Args().First())
 	if err != nil {
 		return nil, o, err
 	}
+	if err = lookedAt(c, src, &o); err != nil {
+		src.close()
+	}
+	return src, o, err
+}
+
+// lookedFor reads the rules, indicators and suppressions.
+func lookedFor(c *cli.Context, e env) (o analyze.FindingsOptions, err error) {
+	if o.Rules, err = loadRules(c); err != nil {
+		return o, err
+	}
+	if o.Indicators, err = loadIndicators(c, e); err != nil {
+		return o, err
+	}
+	o.Suppressions, err = loadSuppressions(c)
+	return o, err
+}
+
+// lookedAt says in which part of the evidence.
+func lookedAt(c *cli.Context, src *source, o *analyze.FindingsOptions) (err error) {
 	o.Find, o.Now, o.Agent, o.Session = src.find, src.now, c.String("agent"), c.String("session")
 	if o.Since, err = parseTime(c.String("since"), src.now); err == nil {
 		o.Until, err = parseTime(c.String("until"), src.now)
 	}
-	if err != nil {
-		src.close()
-	}
-	return src, o, err
+	return err
 }
 
 // investigate looks for findings, with a bar.

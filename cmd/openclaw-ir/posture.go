@@ -60,6 +60,7 @@ Examples:
 // A postured is one installation and what was found of it.
 type postured struct {
 	report *posture.Report
+	open   []posture.Exposure // known weaknesses of OpenClaw whose conditions were met
 	past   *posture.Past
 	since  map[posture.Weakness][]posture.Window
 }
@@ -187,7 +188,8 @@ func (x *posturing) check(ctx context.Context, in *openclaw.Installation, o post
 	x.gaps = append(x.gaps, p.report.Gaps...)
 	sightings, gaps := posture.Sightings(ctx, x.src.fsys, in, p.past, x.src.now)
 	x.gaps = append(x.gaps, gaps...)
-	p.report.Findings = append(p.report.Findings, posture.CVEFindings(posture.Exposures(x.cves, sightings, p.past))...)
+	p.open = posture.Exposures(x.cves, sightings, p.past)
+	p.report.Findings = append(p.report.Findings, posture.CVEFindings(p.open)...)
 	p.since = p.past.Since(ctx, func(c *openclaw.Config) []posture.Finding { return posture.CheckConfig(ctx, in, c, o) })
 	x.list = append(x.list, p)
 	return ctx.Err()

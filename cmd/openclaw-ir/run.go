@@ -129,7 +129,7 @@ func newApp(e env) *cli.App {
 		ErrWriter:              io.Discard,
 		ExitErrHandler:         func(*cli.Context, error) {}, // cli would exit by itself on any error that has an ExitCode method
 		OnUsageError:           onUsageError,
-		Commands:               []*cli.Command{runbookCommand(e), drillCommand(e), containCommand(e), rotateCommand(e), collectCommand(e), analyzeCommand(e), caseCommand(e), doctorCommand(e), manCommand(e), completionCommand(e), completeCommand(e)},
+		Commands:               []*cli.Command{runbookCommand(e), drillCommand(e), containCommand(e), rotateCommand(e), collectCommand(e), analyzeCommand(e), reportCommand(e), caseCommand(e), doctorCommand(e), manCommand(e), completionCommand(e), completeCommand(e)},
 		Action: func(c *cli.Context) error {
 			if name := c.Args().First(); name != "" {
 				return usageError("openclaw-ir --help", "no such command: %q%s", name, suggestion(c.App.Commands, name))

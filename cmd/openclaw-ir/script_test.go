@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/clawbook/openclaw-ir/internal/statetest"
 	"github.com/rogpeppe/go-internal/testscript"
@@ -24,8 +25,9 @@ func TestMain(m *testing.M) {
 }
 
 // TestScripts runs the command lines of testdata/script: what a user types, and what must come back.
-// "exits 0,3 COMMAND…" is exec that wants one of these exit codes, and
-// "state VERSION" unpacks a real OpenClaw state as a host's root into $WORK/host.
+// "exits 0,3 COMMAND…" is exec that wants one of these exit codes,
+// "state VERSION" unpacks a real OpenClaw state as a host's root into $WORK/host, "scenario NAME" a played incident, and
+// "steady FILE" replaces in a file what is another in every run: times of the run, digests, tokens and names made of them.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
@@ -44,8 +46,13 @@ func TestScripts(t *testing.T) {
 				ts.Check(os.Rename(root, ts.MkAbs("host")))
 			},
 			"nosecret": noSecret(statetest.Secrets(t)),
-			"exits":    exits,
-			"masked":   masked,
+			"scenario": func(ts *testscript.TestScript, _ bool, args []string) {
+				root := statetest.Scenario(t, args[0])
+				ts.Check(os.Rename(root, ts.MkAbs("host")))
+			},
+			"steady": steady(time.Now()),
+			"exits":  exits,
+			"masked": masked,
 		},
 	})
 }

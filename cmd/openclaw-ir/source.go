@@ -34,6 +34,7 @@ type source struct {
 	fsys  fs.FS
 	find  openclaw.FindOptions
 	now   time.Time // what "24h ago" counts from
+	host  string    // whose evidence a bundle says it is
 	close func()
 }
 
@@ -177,7 +178,7 @@ func openBundle(c *cli.Context, e env, name string, find openclaw.FindOptions) (
 	}
 	h := b.Header()
 	find.StateDirs = append(find.StateDirs, h.States...)
-	return &source{fsys: b.FS(), find: find, now: h.Started, close: func() { f.Close() }}, nil
+	return &source{fsys: b.FS(), find: find, now: h.Started, host: h.Host, close: func() { f.Close() }}, nil
 }
 
 // readBundle opens a bundle with the keys given, or with a passphrase if that is what it was sealed with.

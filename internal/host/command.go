@@ -165,6 +165,21 @@ func (t *Trusted) run(ctx context.Context, c Command, res *Result) {
 	}
 }
 
+// Start starts a command that goes on by itself, such as a program of the desktop, and does not wait for it. Its output is lost.
+func (t *Trusted) Start(c Command) error {
+	file, _, err := t.Find(c.Argv[0])
+	if err != nil {
+		return err
+	}
+	cmd := exec.Command(file)
+	cmd.Args, cmd.Dir, cmd.Env = c.Argv, "/", t.env(c.Env)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("starting %q: %w", c.Argv[0], err)
+	}
+	return cmd.Process.Release()
+}
+
 // env holds what decides where a program looks and how it prints. The Python ones keep ufw from writing
 // caches and from importing what lies in a home.
 func (t *Trusted) env(extra []string) []string {

@@ -2,6 +2,8 @@ package host
 
 import (
 	"context"
+	"io"
+	"io/fs"
 	"runtime"
 	"strconv"
 	"strings"
@@ -25,21 +27,27 @@ type HostInfo struct {
 
 // Describe reads who the machine of r is. Only macOS is asked through run.
 func Describe(ctx context.Context, r *Root, run Runner) HostInfo {
-	h := HostInfo{
-		Hostname:  firstLine(r, "proc/sys/kernel/hostname", "etc/hostname"),
-		Kernel:    firstLine(r, "proc/sys/kernel/osrelease"),
-		BootID:    firstLine(r, "proc/sys/kernel/random/boot_id"),
-		MachineID: firstLine(r, "etc/machine-id", "var/lib/dbus/machine-id"),
-		Timezone:  Text(timezone(r)),
-	}
-	rel := osRelease(r)
-	h.OS, h.OSVersion = Text(rel["PRETTY_NAME"]), Text(rel["VERSION_ID"])
-	up, _, _ := strings.Cut(string(firstLine(r, "proc/uptime")), " ")
-	if s, err := strconv.ParseFloat(up, 64); err == nil && s >= 0 && s < 1e9 {
-		h.Uptime = time.Duration(s * float64(time.Second))
-	}
+	h := DescribeTree(r)
 	if r.Live() {
 		h.live(ctx, run)
+	}
+	return h
+}
+
+// DescribeTree reads who a machine is from its files alone: those of a bundle, or of a disk.
+func DescribeTree(fsys fs.FS) HostInfo {
+	h := HostInfo{
+		Hostname:  firstLine(fsys, "proc/sys/kernel/hostname", "etc/hostname"),
+		Kernel:    firstLine(fsys, "proc/sys/kernel/osrelease"),
+		BootID:    firstLine(fsys, "proc/sys/kernel/random/boot_id"),
+		MachineID: firstLine(fsys, "etc/machine-id", "var/lib/dbus/machine-id"),
+		Timezone:  Text(timezone(fsys)),
+	}
+	rel := osRelease(fsys)
+	h.OS, h.OSVersion = Text(rel["PRETTY_NAME"]), Text(rel["VERSION_ID"])
+	up, _, _ := strings.Cut(string(firstLine(fsys, "proc/uptime")), " ")
+	if s, err := strconv.ParseFloat(up, 64); err == nil && s >= 0 && s < 1e9 {
+		h.Uptime = time.Duration(s * float64(time.Second))
 	}
 	return h
 }
@@ -63,9 +71,9 @@ func (h *HostInfo) live(ctx context.Context, run Runner) {
 }
 
 // firstLine is the first line of the first of the files that has one.
-func firstLine(r *Root, names ...string) Text {
+func firstLine(fsys fs.FS, names ...string) Text {
 	for _, name := range names {
-		b, _, _ := readCapped(r, name, 4096)
+		b, _ := readStart(fsys, name, 4096)
 		line, _, _ := strings.Cut(string(b), "\n")
 		if line = strings.TrimSpace(line); line != "" {
 			return Text(line)
@@ -74,21 +82,31 @@ func firstLine(r *Root, names ...string) Text {
 	return ""
 }
 
+// readStart reads the first bytes of a file.
+func readStart(fsys fs.FS, name string, limit int64) ([]byte, error) {
+	f, err := fsys.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, limit))
+}
+
 // timezone is a name of the tz database, such as "Europe/Vienna".
-func timezone(r *Root) string {
-	if target, err := r.ReadLink("etc/localtime"); err == nil {
+func timezone(fsys fs.FS) string {
+	if target, err := fs.ReadLink(fsys, "etc/localtime"); err == nil {
 		if _, zone, ok := strings.Cut(target, "zoneinfo/"); ok {
 			return zone
 		}
 	}
-	return string(firstLine(r, "etc/timezone"))
+	return string(firstLine(fsys, "etc/timezone"))
 }
 
 // osRelease reads os-release(5): shell assignments without anything a shell would expand.
-func osRelease(r *Root) map[string]string {
-	b, _, err := readCapped(r, "etc/os-release", 64<<10)
+func osRelease(fsys fs.FS) map[string]string {
+	b, err := readStart(fsys, "etc/os-release", 64<<10)
 	if err != nil {
-		b, _, _ = readCapped(r, "usr/lib/os-release", 64<<10)
+		b, _ = readStart(fsys, "usr/lib/os-release", 64<<10)
 	}
 	m := make(map[string]string)
 	unquote := strings.NewReplacer(`\\`, `\`, `\"`, `"`, `\$`, `$`, "\\`", "`")

@@ -1,0 +1,245 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/clawbook/openclaw-ir/analyze"
+	"github.com/clawbook/openclaw-ir/collect"
+	"github.com/clawbook/openclaw-ir/internal/casefile"
+	"github.com/clawbook/openclaw-ir/internal/console"
+	"github.com/clawbook/openclaw-ir/internal/openclaw"
+	"github.com/clawbook/openclaw-ir/report"
+	"github.com/urfave/cli/v2"
+)
+
+func reportCommand(e env) *cli.Command {
+	return &cli.Command{
+		Name:      "report",
+		Usage:     "write the letter to support, the page to look at, and the same as Markdown and JSON",
+		ArgsUsage: "[SOURCE]",
+		Description: `Puts together what was found, what was done, what is open and what is sealed, and leaves it in the case as a mail draft (.eml),
+Markdown, a page (.html) and JSON. Prints the letter. Nothing is sent: you read it, and send it.
+
+SOURCE is what it is for analyze: absent for this host, a sealed bundle, a directory. Secrets are replaced by tokens; before
+a file gets its name it is searched for every secret of the installation, and refused if one is in it.
+
+Templates: ` + strings.Join(templateTexts(), "; ") + `.
+The address comes from --to, else for the letter to support from {"to": "…"} in ` + reportConfig + `.
+
+Examples:
+   openclaw-ir report
+   sudo openclaw-ir report --noticed 'it sent messages at night' --at '2026-11-20, about 03:00'
+   openclaw-ir report B.tar.zst.age -i key.txt --template security
+   openclaw-ir report --attach
+
+` + exitText,
+		Flags: append(append(append(sourceFlags(), caseFlags()...), ruleFlags()...),
+			&cli.StringFlag{Name: "template", Aliases: []string{"t"}, Value: "support", Usage: "write to `WHOM`: " + strings.Join(report.TemplateNames(), ", ")},
+			&cli.StringFlag{Name: "to", Usage: "address the mail to `ADDRESS`"},
+			&cli.StringFlag{Name: "noticed", Usage: "`TEXT`: what you noticed, in your words"},
+			&cli.StringFlag{Name: "at", Usage: "`WHEN` you noticed it, in your words"},
+			&cli.BoolFlag{Name: "attach", Usage: "attach the newest sealed bundle and its seal; at most 20 MB in all"},
+			&cli.StringFlag{Name: "split", Usage: "cut the newest sealed bundle into parts of `SIZE` (as 20M) to send one by one"},
+			&cli.StringSliceFlag{Name: "recipient", Aliases: []string{"r"}, Usage: "seal the list of tokens to `RECIPIENT`"},
+			&cli.StringSliceFlag{Name: "recipients-file", Aliases: []string{"R"}, Usage: "seal the list of tokens to the recipients in `FILE`"},
+			&cli.StringFlag{Name: "suppressions", Usage: "leave out what the YAML `FILE` says is known and accepted; it is counted"},
+			&cli.StringFlag{Name: "agent", Usage: "look only at this `AGENT`"},
+			&cli.StringFlag{Name: "session", Usage: "look only at sessions whose id or key holds `TEXT`"},
+			&cli.StringFlag{Name: "since", Usage: "begin at `TIME`: 24h, 7d, 2026-11-20, 2026-11-20T10:00:00Z"},
+			&cli.StringFlag{Name: "until", Usage: "end before `TIME`"},
+			&cli.BoolFlag{Name: "open", Usage: "open the draft in the mail program"},
+			&cli.BoolFlag{Name: "yes", Aliases: []string{"y"}, Usage: "ask nothing"},
+			&cli.BoolFlag{Name: "dry-run", Usage: "print the letter, and write nothing"},
+			&cli.BoolFlag{Name: "json", Usage: "print the story as JSON, a version first, the files last"},
+		),
+		OnUsageError: onUsageError,
+		Action:       func(c *cli.Context) error { return runReport(c, e) },
+	}
+}
+
+func templateTexts() (lines []string) {
+	for _, t := range report.Templates() {
+		line := t.Name + " for " + t.For
+		if t.To != "" {
+			line += ", " + t.To
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+// A reporting is one run of report.
+type reporting struct {
+	env
+	c        *cli.Context
+	template report.Template
+	to       string
+	split    int64
+	owners   []collect.Recipient // of the list of tokens; nil if none are known
+	look     analyze.FindingsOptions
+	cs       *casefile.Case // nil with --dry-run where there is none
+	src      *source
+	installs []*openclaw.Installation
+	renderer *analyze.Renderer
+	story    report.Story
+}
+
+func runReport(c *cli.Context, e env) error {
+	x := &reporting{env: e, c: c, story: report.Story{Version: report.Version, Tool: "openclaw-ir " + version(), Written: time.Now().UTC()}}
+	if err := x.readFlags(); err != nil {
+		return err
+	}
+	var err error
+	if x.src, err = openEvidence(c, e, c.Args().First()); err != nil {
+		return err
+	}
+	defer x.src.close()
+	if err := lookedAt(c, x.src, &x.look); err != nil {
+		return err
+	}
+	if err := x.openCase(); err != nil {
+		return err
+	}
+	if x.cs != nil {
+		defer x.cs.Close()
+	}
+	if err := x.ask(c.Context); err != nil {
+		return err
+	}
+	if err := x.tell(c.Context); err != nil {
+		return err
+	}
+	return x.hand()
+}
+
+// readFlags reads what the flags say, before any work.
+func (x *reporting) readFlags() (err error) {
+	c := x.c
+	if c.NArg() > 1 {
+		return usageError("openclaw-ir report [SOURCE]", "too many arguments: %q", c.Args().Tail())
+	}
+	var known bool
+	if x.template, known = report.FindTemplate(c.String("template")); !known {
+		return usageError("templates are "+strings.Join(report.TemplateNames(), ", "), "no such template: %q", c.String("template"))
+	}
+	if x.to, err = x.address(); err != nil {
+		return err
+	}
+	if x.split, err = parseSize(c.String("split")); err != nil {
+		return err
+	}
+	if x.split > 0 && c.Bool("attach") {
+		return usageError("openclaw-ir report --split 20M", "a bundle is either attached or cut into parts")
+	}
+	if x.owners, err = x.tokenOwners(); err != nil {
+		return err
+	}
+	x.look, err = lookedFor(c, x.env)
+	return err
+}
+
+// openCase takes the case there is. Where there is none, one is made if there is evidence to tell of.
+func (x *reporting) openCase() error {
+	var gaps []openclaw.Gap
+	x.installs, gaps = openclaw.Find(x.src.fsys, x.src.find)
+	dir := casesDir(x.c, x.env)
+	cs, err := casefile.Open(dir, x.c.String("case"), false)
+	switch {
+	case err == nil:
+		x.cs = cs
+		x.record.belongs(dir, cs.Name())
+		cs.Operator.SudoUser = x.getenv("SUDO_USER")
+		return nil
+	case !errors.Is(err, casefile.ErrNoCase):
+		return &codeError{exitFailed, err, []string{"openclaw-ir case list shows the cases; name another with --case"}}
+	case len(x.installs) == 0:
+		for _, g := range gaps {
+			x.console.Warningf("%s: %s", g.Path, g.What)
+		}
+		return &codeError{exitFailed, errors.New("nothing to report: no case is open, and no installation of OpenClaw was found"), []string{
+			"name the evidence: openclaw-ir report BUNDLE -i KEY, --root DIR or --state-dir DIR; or search every account with sudo",
+		}}
+	case x.c.Bool("dry-run"):
+		return nil
+	}
+	x.cs, err = openCase(x.c, x.env)
+	return err
+}
+
+// ask asks a person what the flags did not say.
+func (x *reporting) ask(ctx context.Context) error {
+	x.story.Incident.Noticed, x.story.Incident.At = x.c.String("noticed"), x.c.String("at")
+	if x.c.Bool("yes") || x.c.Bool("json") {
+		return nil
+	}
+	for _, q := range []struct {
+		flag, question string
+		answer         *string
+	}{
+		{"noticed", "what did you notice? (one line in your words; empty to leave it out)", &x.story.Incident.Noticed},
+		{"at", "when did you notice it? (as you know it; empty to leave it out)", &x.story.Incident.At},
+	} {
+		if x.c.IsSet(q.flag) {
+			continue
+		}
+		answer, err := x.console.Question(ctx, q.question)
+		if errors.Is(err, console.ErrNoTerminal) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		*q.answer = strings.TrimSpace(answer)
+	}
+	return nil
+}
+
+// missing notes a part of the story that could not be told, with why.
+func (x *reporting) missing(part string, err error) {
+	x.story.Coverage.Missing = append(x.story.Coverage.Missing, part+": "+err.Error())
+}
+
+// hand prints the letter, leaves the files in the case and says where they are.
+func (x *reporting) hand() error {
+	x.story.Redact(x.renderer.Secrets.Redact)
+	files, err := x.render()
+	if err != nil {
+		return err
+	}
+	if x.cs != nil && !x.c.Bool("dry-run") {
+		if err := x.write(files); err != nil {
+			return err
+		}
+	}
+	if err := x.print(files); err != nil {
+		return err
+	}
+	x.sayFiles(files)
+	if x.c.Bool("open") {
+		x.openDraft(files)
+	}
+	return x.end()
+}
+
+// end gives the exit code: what is missing was named.
+func (x *reporting) end() error {
+	s := &x.story
+	for _, m := range s.Coverage.Missing {
+		x.console.Warningf("missing in the report: %s", m)
+	}
+	if n := len(s.Case.Problems); n > 0 {
+		return &codeError{exitFound, fmt.Errorf("the custody log of case %q does not hold: %s", s.Case.Name, s.Case.Problems[0]), []string{"the report says so; keep a copy of the case as it is"}}
+	}
+	if i := slices.IndexFunc(s.Bundles, func(b report.Bundle) bool { return b.Problem != "" }); i >= 0 {
+		return &codeError{exitFound, fmt.Errorf("bundle %q: %s", s.Bundles[i].Name, s.Bundles[i].Problem), []string{"the report says so; collect again if the host still has the evidence"}}
+	}
+	if len(s.Coverage.Missing) > 0 || !s.Coverage.Complete() || len(s.Coverage.Gaps) > 0 || s.Coverage.Cut > 0 || s.Coverage.Lost > 0 {
+		return errPartial
+	}
+	return nil
+}

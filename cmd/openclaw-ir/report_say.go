@@ -1,0 +1,182 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"runtime"
+	"strings"
+
+	"github.com/clawbook/openclaw-ir/collect"
+	"github.com/clawbook/openclaw-ir/internal/casefile"
+	"github.com/clawbook/openclaw-ir/internal/console"
+	"github.com/clawbook/openclaw-ir/internal/host"
+	"github.com/clawbook/openclaw-ir/report"
+)
+
+// reportConfig says to whom the letter to support goes on this host.
+const reportConfig = "/etc/openclaw-ir/report.json"
+
+// address is to whom the mail goes: as asked, as this host says, or as the template does.
+func (x *reporting) address() (string, error) {
+	to := x.c.String("to")
+	if to == "" && x.template.Name == report.Templates()[0].Name {
+		var err error
+		if to, err = configuredAddress(); err != nil {
+			return "", err
+		}
+	}
+	if to == "" {
+		return x.template.To, nil
+	}
+	if err := report.CheckAddress(to); err != nil {
+		return "", usageError("openclaw-ir report --to support@clawbook.io", "%v", err)
+	}
+	return to, nil
+}
+
+// configuredAddress reads the address of this host's config, which only root may have written: the agent's user must not choose
+// who is told.
+func configuredAddress() (string, error) {
+	root, err := host.OpenRoot("/")
+	if err != nil {
+		return "", err
+	}
+	defer root.Close()
+	name, err := host.RootOnly(root, reportConfig)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", usageError("sudo chown root: "+reportConfig+" && sudo chmod 644 "+reportConfig+", after reading it; or name the address with --to",
+			"%q can be written by others than root, so it may not say who is told", reportConfig)
+	}
+	text, err := fs.ReadFile(root, strings.TrimPrefix(name, "/"))
+	if err != nil {
+		return "", fmt.Errorf("reading %q: %w", reportConfig, err)
+	}
+	var config struct{ To string }
+	if err := json.Unmarshal(text, &config); err != nil {
+		return "", &codeError{exitUsage, fmt.Errorf("reading %q: %v", reportConfig, err), []string{`it reads {"to": "support@clawbook.io"}`}}
+	}
+	return config.To, nil
+}
+
+// tokenOwners are who may read the list of tokens: those named, or else those of the host. Nobody is asked.
+func (x *reporting) tokenOwners() ([]collect.Recipient, error) {
+	list, err := givenRecipients(x.c)
+	if err == nil && len(list) == 0 && !x.c.Bool("dry-run") {
+		list, err = recipientsFromDefaults(x.env)
+	}
+	if err != nil || len(list) == 0 {
+		return nil, err
+	}
+	if err := collect.CheckRecipients(list); err != nil {
+		return nil, &codeError{exitUsage, err, nil}
+	}
+	return list, nil
+}
+
+// A reportRow is one line of the output with --json.
+type reportRow struct {
+	Story *report.Story  `json:"story,omitempty"`
+	File  *reportFileRow `json:"file,omitempty"`
+}
+
+type reportFileRow struct {
+	Path   string `json:"path"`
+	SHA256 string `json:"sha256"`
+}
+
+// print prints the letter, or the story as JSON.
+func (x *reporting) print(files []reportFile) error {
+	if !x.c.Bool("json") {
+		_, err := x.console.Out().Write(files[len(files)-1].data)
+		return err
+	}
+	out, err := console.NewLines(x.console, true, map[string]any{"command": "report"}, func(reportRow) string { return "" })
+	if err != nil {
+		return err
+	}
+	if err := out.Write(reportRow{Story: &x.story}); err != nil {
+		return err
+	}
+	for _, f := range x.kept(files) {
+		if err := out.Write(reportRow{File: &reportFileRow{x.cs.Path(casefile.ReportDir, f.name), f.sum}}); err != nil {
+			return err
+		}
+	}
+	return out.Flush()
+}
+
+// kept are the files that lie in the case.
+func (x *reporting) kept(files []reportFile) []reportFile {
+	if x.cs == nil || x.c.Bool("dry-run") {
+		return nil
+	}
+	return files[:len(files)-1] // the last is what is printed
+}
+
+// sayFiles says where the files are and how to get them.
+func (x *reporting) sayFiles(files []reportFile) {
+	kept := x.kept(files)
+	if len(kept) == 0 {
+		x.console.Printf("nothing was written")
+		return
+	}
+	for _, f := range kept {
+		x.console.Printf("%s  sha256 %s", x.cs.Path(casefile.ReportDir, f.name), f.sum)
+	}
+	to := x.to
+	if to == "" {
+		to = "whom you choose"
+	}
+	x.console.Printf("nothing was sent. It quotes messages, names and paths: read it, take out what is private, then send it to %s", to)
+	x.console.Hintf("scp '%s:%s.*' . fetches the files; open the .eml in a mail program, the .html in a browser", x.user()+"@"+orUnknown(x.cs.Info().Host), x.cs.Path(casefile.ReportDir, x.stem()))
+}
+
+func (x *reporting) user() string {
+	if x.uid == 0 {
+		return "root"
+	}
+	return orUnknown(x.getenv("USER"))
+}
+
+// openDraft opens the draft in the mail program of the person at the desk. Root does not: a mail program has no business with
+// root's rights.
+func (x *reporting) openDraft(files []reportFile) {
+	kept := x.kept(files)
+	if len(kept) == 0 {
+		return
+	}
+	draft := x.cs.Path(casefile.ReportDir, kept[0].name)
+	program := "xdg-open"
+	if runtime.GOOS == "darwin" {
+		program = "open"
+	}
+	if x.uid == 0 {
+		x.console.Printf("not opened: root runs no mail program; copy the draft to your own account and type: %s %s", program, path.Base(draft))
+		return
+	}
+	runner, err := host.NewTrusted()
+	if err == nil {
+		err = runner.Start(host.Command{Argv: []string{program, draft}, Env: x.desktop()})
+	}
+	if err != nil {
+		x.console.Warningf("opening the draft: %v; open %q yourself", err, draft)
+	}
+}
+
+// desktop is what a program of the desktop must know of it.
+func (x *reporting) desktop() (env []string) {
+	for _, name := range []string{
+		"HOME", "USER", "LANG", "DISPLAY", "WAYLAND_DISPLAY", "XAUTHORITY", "DBUS_SESSION_BUS_ADDRESS", "XDG_RUNTIME_DIR", "XDG_CURRENT_DESKTOP", "XDG_DATA_DIRS", "XDG_CONFIG_HOME",
+	} {
+		if v := x.getenv(name); v != "" {
+			env = append(env, name+"="+v)
+		}
+	}
+	return env
+}

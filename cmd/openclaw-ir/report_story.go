@@ -1,0 +1,219 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/clawbook/openclaw-ir/analyze/posture"
+	"github.com/clawbook/openclaw-ir/collect"
+	"github.com/clawbook/openclaw-ir/internal/casefile"
+	"github.com/clawbook/openclaw-ir/internal/host"
+	"github.com/clawbook/openclaw-ir/report"
+	"github.com/clawbook/openclaw-ir/rotate"
+	"golang.org/x/crypto/ssh"
+)
+
+// tell fills the story in. A part that fails is named in it; only an interruption ends it.
+func (x *reporting) tell(ctx context.Context) error {
+	if x.cs != nil {
+		if err := x.tellCase(); err != nil {
+			x.missing("the custody log", err)
+		}
+		if err := x.tellBundles(ctx); err != nil {
+			x.missing("the sealed bundles", err)
+		}
+	}
+	x.tellHost(ctx)
+	if err := x.tellEvidence(ctx); err != nil {
+		return err
+	}
+	if err := x.tellOpen(ctx); err != nil {
+		x.missing("the list of secrets to replace", err)
+	}
+	return ctx.Err()
+}
+
+// maxReportActions is how many lines of the custody log a story lists, the newest.
+const maxReportActions = 1000
+
+// tellCase tells what was done, and what the log of it is worth.
+func (x *reporting) tellCase() error {
+	info := x.cs.Info()
+	c := &x.story.Case
+	c.Name, c.ID, c.State, c.Created = info.Name, info.ID, string(info.State), info.Created
+	verdict, err := x.cs.Verify()
+	if err != nil {
+		return err
+	}
+	c.Lines, c.Head = verdict.Lines, verdict.Head
+	for _, p := range verdict.Problems {
+		c.Problems = append(c.Problems, fmt.Sprintf("line %d: %s", p.Line, p.What))
+	}
+	if verdict.More > 0 {
+		c.Problems = append(c.Problems, fmt.Sprintf("and %d more", verdict.More))
+	}
+	s := &x.story
+	for line, err := range x.cs.Lines() {
+		if err != nil {
+			return err
+		}
+		if line.Entry == nil {
+			continue // a problem, or torn
+		}
+		s.Actions = append(s.Actions, actionOf(line.Entry))
+		if len(s.Actions) > 2*maxReportActions {
+			s.ActionsLeftOut += len(s.Actions) - maxReportActions
+			s.Actions = slices.Delete(s.Actions, 0, len(s.Actions)-maxReportActions)
+		}
+	}
+	if n := len(s.Actions) - maxReportActions; n > 0 {
+		s.ActionsLeftOut += n
+		s.Actions = slices.Delete(s.Actions, 0, n)
+	}
+	return nil
+}
+
+func actionOf(e *casefile.Entry) report.Action {
+	a := report.Action{Seq: e.Seq, Time: e.Time, Operator: e.Operator.String(), Host: e.Host, Action: e.Action, Object: e.Object, Result: e.Result, Exit: e.Exit, Note: e.Note}
+	for _, d := range e.Digests {
+		a.Digests = append(a.Digests, report.Digest{Name: d.Name, SHA256: d.SHA256})
+	}
+	return a
+}
+
+// tellBundles tells which bundles the case holds, and whether they are as they were sealed.
+func (x *reporting) tellBundles(ctx context.Context) error {
+	entries, err := os.ReadDir(x.cs.Path(casefile.BundlesDir))
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		name, isSeal := strings.CutSuffix(e.Name(), ".seal")
+		if !isSeal {
+			continue
+		}
+		b := report.Bundle{Name: name, Path: x.cs.Path(casefile.BundlesDir, name)}
+		if err := x.readBundle(ctx, &b); err != nil {
+			b.Problem = err.Error()
+		}
+		x.story.Bundles = append(x.story.Bundles, b)
+	}
+	slices.SortStableFunc(x.story.Bundles, func(a, b report.Bundle) int { return a.Created.Compare(b.Created) })
+	return ctx.Err()
+}
+
+// maxSealFile bounds a seal, in bytes.
+const maxSealFile = 32 << 20
+
+// readBundle reads a seal of the case and checks the bundle against it.
+func (x *reporting) readBundle(ctx context.Context, b *report.Bundle) error {
+	text, err := x.cs.ReadFile(path.Join(casefile.BundlesDir, b.Name+".seal"), maxSealFile)
+	if err != nil {
+		return err
+	}
+	seal, err := collect.ParseSeal(text)
+	if err != nil {
+		return err
+	}
+	b.Size, b.SHA256, b.SealSHA256, b.Recipients, b.Created, b.Signer = seal.Size, seal.SHA256, collect.SealDigest(text), seal.Recipients, seal.Created, seal.Signer()
+	if err := seal.VerifySignature(); err != nil {
+		return err
+	}
+	if signer, err := x.cs.Signer(); err == nil && ssh.FingerprintSHA256(signer.PublicKey()) != b.Signer {
+		return errors.New("the seal is signed by another key than the case's")
+	}
+	if b.Name != seal.Bundle {
+		return fmt.Errorf("the seal is of another bundle, %q", seal.Bundle)
+	}
+	size, sum, err := x.digestOf(ctx, path.Join(casefile.BundlesDir, b.Name))
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return errors.New("only its seal is in the case: the bundle was written elsewhere or moved")
+	case err != nil:
+		return err
+	case size != b.Size:
+		return fmt.Errorf("changed: it is %d bytes, the seal says %d", size, b.Size)
+	case sum != b.SHA256:
+		return errors.New("changed: its SHA-256 is not the seal's")
+	}
+	return nil
+}
+
+// digestOf reads a file of the case whole.
+func (x *reporting) digestOf(ctx context.Context, name string) (size int64, sum string, err error) {
+	f, err := x.cs.Root().OpenFile(name, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return 0, "", err
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return 0, "", errors.Join(err, errors.New("not a regular file"))
+	}
+	h := sha256.New()
+	size, err = io.Copy(h, readerFunc(func(p []byte) (int, error) {
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
+		return f.Read(p)
+	}))
+	return size, hex.EncodeToString(h.Sum(nil)), err
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
+// tellHost tells what the machine of the evidence is.
+func (x *reporting) tellHost(ctx context.Context) {
+	info := host.DescribeTree(x.src.fsys)
+	if root, ok := x.src.fsys.(*host.Root); ok && root.Live() {
+		runner, err := host.NewTrusted()
+		if err != nil {
+			x.missing("the host's kernel", err)
+		} else {
+			info = host.Describe(ctx, root, runner)
+		}
+	}
+	x.story.Host = report.Host{Name: string(info.Hostname), OS: string(info.OS), Kernel: string(info.Kernel), Arch: info.Arch, Timezone: string(info.Timezone)}
+	if x.story.Host.Name == "" {
+		x.story.Host.Name = x.src.host
+	}
+	for _, in := range x.installs {
+		reach := posture.ReachOf(ctx, in, posture.Options{FS: x.src.fsys, Now: x.src.now})
+		x.story.Installations = append(x.story.Installations, report.Installation{
+			Version: in.Version, Era: string(in.Era), User: in.User, StateDir: in.StateDir, Reach: reach.Facts, Beyond: reach.Beyond,
+		})
+	}
+}
+
+// tellOpen tells what is to be replaced: the case's list, or where there is none yet what the installations hold.
+func (x *reporting) tellOpen(ctx context.Context) error {
+	var items []rotate.Item
+	var err error
+	if x.cs != nil {
+		var list *rotate.Ledger
+		if list, err = rotate.LoadLedger(x.cs); err == nil {
+			items = list.Items
+		}
+	}
+	if len(items) == 0 && len(x.installs) > 0 {
+		salt, serr := fingerprintSalt(x.c, x.env)
+		if serr != nil {
+			return serr
+		}
+		items = x.inventory(ctx, salt)
+	}
+	for i := range items {
+		x.story.Open = append(x.story.Open, itemOf(&items[i]))
+	}
+	return err
+}
