@@ -9,10 +9,11 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// heldOfTexts is how much of the events' texts the page may hold, in bytes: so much opens at once in a browser. leastHeld is
-// what it holds of each text even then.
+// heldOfTexts is how much of the events' texts the page may hold, in bytes: so much opens at once in a browser. mostHeld is
+// what it holds of one text, leastHeld what it holds of each even if they are too many.
 const (
 	heldOfTexts = 24 << 20
+	mostHeld    = 256 << 10
 	leastHeld   = 256
 )
 
@@ -183,7 +184,7 @@ func (t *timelineData) writeTexts(d *dataWriter) {
 
 // held is how much of each text is held, so that all of them stay within the bound.
 func (t *timelineData) held() int {
-	held := heldOfText
+	held := mostHeld
 	for ; held > leastHeld; held /= 2 {
 		sum := 0
 		for _, s := range t.texts {

@@ -105,9 +105,9 @@ func mostHidden(hidden map[string]*hiddenRule) []hiddenRule {
 	return list
 }
 
-// chainOf is what led to a finding, the input first and the deed last; empty if no cause was looked for.
+// chainOf is what led to a finding, the input first and the deed last; empty if no cause was found.
 func chainOf(f *analyze.FindingRecord, x *eventIndex) []chainStep {
-	if f.Cause == nil {
+	if f.Cause == nil || len(f.Cause.Chain) == 0 {
 		return nil
 	}
 	var chain []chainStep
@@ -115,7 +115,7 @@ func chainOf(f *analyze.FindingRecord, x *eventIndex) []chainStep {
 		l := &f.Cause.Chain[i]
 		chain = append(chain, chainStep{roleOf(l.Role), l.Trust, whatLinkIs(l), l.Quote, &l.Event, x.find(&l.Event), false})
 	}
-	deed := chainStep{Role: f.Deed, Text: f.Excerpt, At: -1, Deed: true}
+	deed := chainStep{Role: f.Deed, What: f.Path, Text: f.Excerpt, At: -1, Deed: true}
 	if f.Event != nil {
 		deed.What, deed.Text, deed.Rec = "the agent’s own "+string(f.Event.Kind), textOf(f.Event), f.Event
 		deed.At = x.find(f.Event)

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/clawbook/openclaw-ir/analyze"
 	"github.com/clawbook/openclaw-ir/internal/console"
 	"github.com/clawbook/openclaw-ir/internal/severity"
 )
@@ -45,8 +46,8 @@ func summarize(v *pageView) summary {
 	}
 	s.Verdict, s.Advice = verdict(worst)
 	for i := range v.Groups {
-		if v.Groups[i].Grave() {
-			s.Gravest = gravest(s.Gravest, v.Groups[i].Cards)
+		if g := &v.Groups[i]; g.Grave() {
+			s.Gravest = gravest(gravest(s.Gravest, g.Cards, true), g.Cards, false)
 		}
 	}
 	return s
@@ -65,14 +66,22 @@ func verdict(worst severity.Level) (says, advice string) {
 	return "No grave sign was found in what could be read", "This does not show that nothing happened: what could not be read is listed under “What was read”."
 }
 
-// gravest adds the first finding of each rule.
-func gravest(list, cards []findingCard) []findingCard {
+// gravest adds the first finding of each rule, of what was done or of the rest.
+func gravest(list, cards []findingCard, done bool) []findingCard {
 	for _, c := range cards {
+		if c.done() != done {
+			continue
+		}
 		if len(list) < maxGravest && !slices.ContainsFunc(list, func(have findingCard) bool { return have.Rule == c.Rule }) {
 			list = append(list, c)
 		}
 	}
 	return list
+}
+
+// done reports a finding of something that the agent did, however it ended.
+func (c *findingCard) done() bool {
+	return slices.Contains([]analyze.Sink{analyze.SinkExecuted, analyze.SinkWritten, analyze.SinkSent, analyze.SinkChanged}, c.Sink)
 }
 
 func whenWords(v *pageView) []string {

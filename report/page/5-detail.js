@@ -33,6 +33,7 @@ class Detail {
     this.box.scrollTop = 0;
     byId("browser").classList.add("open");
     this.tall(true);
+    reach(this.box);
   }
 
   // about lists the findings that speak of the event.
@@ -59,7 +60,7 @@ class Detail {
     if (whole.length > SHOWN) {
       const more = make("button", "", `Show all (${number(whole.length)} characters)`);
       more.type = "button";
-      more.addEventListener("click", () => { code.textContent = whole; more.remove(); });
+      more.addEventListener("click", () => { code.textContent = whole; more.remove(); reach(this.box); });
       box.append(more);
     }
     const size = this.events.cut.get(index);

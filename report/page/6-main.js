@@ -166,6 +166,21 @@ class Explorer {
   }
 }
 
+// reach lets the keyboard scroll what does not fit into its box.
+function reach(within) {
+  for (const node of within.querySelectorAll(".wide, .text")) {
+    if (node.scrollWidth > node.clientWidth || node.scrollHeight > node.clientHeight + 1) node.tabIndex = 0;
+    else node.removeAttribute("tabindex");
+  }
+}
+
+// reachAlways keeps to that whatever is unfolded and however the window changes.
+function reachAlways() {
+  reach(document);
+  addEventListener("resize", () => reach(document));
+  document.addEventListener("toggle", (event) => reach(event.target), true);
+}
+
 // paper opens what is folded before printing, and folds it again.
 function paper() {
   let opened = [];
@@ -194,6 +209,7 @@ function begin() {
   new Explorer(readEvents(raw));
   paper();
   follow();
+  reachAlways();
 }
 
 begin();
