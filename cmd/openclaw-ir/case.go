@@ -170,7 +170,7 @@ func closeOne(c *cli.Context, e env) error {
 	if cs.Info().State == casefile.StateClosed {
 		did = "is closed already"
 	}
-	for _, o := range stillOpen(cs) {
+	for _, o := range stillOpen(c, cs) {
 		e.console.Warningf("%s", o.What)
 		if o.Type != "" {
 			e.console.Hintf("%s", o.Type)

@@ -19,6 +19,7 @@ import (
 	"github.com/clawbook/openclaw-ir/internal/casefile"
 	"github.com/clawbook/openclaw-ir/internal/console"
 	"github.com/clawbook/openclaw-ir/rotate"
+	"github.com/urfave/cli/v2"
 )
 
 // A caseLook is what a case is worth: its log, its bundles, and every file that the log names.
@@ -205,10 +206,14 @@ type openThing struct {
 }
 
 // stillOpen is what of a case waits for a person.
-func stillOpen(cs *casefile.Case) (list []openThing) {
+func stillOpen(c *cli.Context, cs *casefile.Case) (list []openThing) {
 	add := func(command, what string, args ...any) {
 		if command != "" {
-			command = "openclaw-ir " + command + " --case " + cs.Name()
+			argv := append(strings.Fields(command), "--case", cs.Name())
+			if dir := c.String("case-dir"); dir != "" {
+				argv = append(argv, "--case-dir", dir)
+			}
+			command = typedLine(argv)
 		}
 		list = append(list, openThing{fmt.Sprintf(what, args...), command})
 	}

@@ -39,9 +39,9 @@ func showCase(c *cli.Context, e env) error {
 		return err
 	}
 	if c.Bool("json") {
-		err = showJSON(e, cs, l)
+		err = showJSON(c, e, cs, l)
 	} else {
-		err = showText(e, cs, l)
+		err = showText(c, e, cs, l)
 	}
 	if err != nil {
 		return err
@@ -57,7 +57,7 @@ type shownLine struct {
 	Entry   *casefile.Entry `json:"entry,omitempty"`
 }
 
-func showJSON(e env, cs *casefile.Case, l *caseLook) error {
+func showJSON(c *cli.Context, e env, cs *casefile.Case, l *caseLook) error {
 	lines, err := console.NewJSONLines(e.console.Out(), map[string]any{"command": "case show", "case": cs.Info()})
 	if err != nil {
 		return err
@@ -75,7 +75,7 @@ func showJSON(e env, cs *casefile.Case, l *caseLook) error {
 			return err
 		}
 	}
-	open := stillOpen(cs)
+	open := stillOpen(c, cs)
 	if open == nil {
 		open = []openThing{}
 	}
@@ -83,7 +83,7 @@ func showJSON(e env, cs *casefile.Case, l *caseLook) error {
 }
 
 // showText tells the story, then what is in the case and what waits for a person.
-func showText(e env, cs *casefile.Case, l *caseLook) error {
+func showText(c *cli.Context, e env, cs *casefile.Case, l *caseLook) error {
 	out := bufio.NewWriterSize(e.console.Out(), 64<<10)
 	s := story{console: e.console, out: out, width: e.console.Facts().Width, dir: cs.Path(), host: cs.Info().Host}
 	for line, err := range cs.Lines() {
@@ -108,10 +108,10 @@ func showText(e env, cs *casefile.Case, l *caseLook) error {
 	if err := l.print(e, cs); err != nil {
 		return err
 	}
-	for _, o := range stillOpen(cs) {
-		fmt.Fprintf(e.console.Out(), "%-7s %s\n", "open", console.Escape(o.What))
-		if o.Type != "" {
-			fmt.Fprintf(e.console.Out(), "%-7s   %s\n", "", console.Escape(o.Type))
+	for _, o := range stillOpen(c, cs) {
+		labelled(e.console.Out(), e.console.Facts().Width, "open", o.What)
+		if o.Type != "" { // whole, so that it can be copied
+			fmt.Fprintf(e.console.Out(), "          %s\n", console.Escape(o.Type))
 		}
 	}
 	return nil

@@ -61,7 +61,7 @@ func (s *story) tell(c *chapter) {
 	title := "a command that was killed, or is still at work"
 	var parts []string
 	if last.Exit != nil {
-		title, parts = last.Action, []string{last.Object}
+		title, parts = last.Action, []string{s.short(last.Object)}
 	}
 	if last.Host != s.host {
 		parts = append(parts, "on host "+last.Host)
@@ -96,7 +96,7 @@ func actionAndResult(e *casefile.Entry) (action, result string) {
 // details are the rest of a line. What ends a command has its object in the title.
 func (s *story) details(e *casefile.Entry) (parts []string) {
 	if e.Exit == nil {
-		parts = append(parts, strings.TrimPrefix(e.Object, s.dir+"/"))
+		parts = append(parts, s.short(e.Object))
 	}
 	parts = append(parts, e.Note)
 	for _, d := range e.Digests {
@@ -104,6 +104,9 @@ func (s *story) details(e *casefile.Entry) (parts []string) {
 	}
 	return parts
 }
+
+// short is what was done something to; what lies in the case has its path there.
+func (s *story) short(object string) string { return strings.TrimPrefix(object, s.dir+"/") }
 
 // flow puts parts behind a beginning, two spaces apart, in lines that end before the width where that is possible: the parts that
 // do not fit stand below.

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/hex"
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
 
@@ -95,12 +96,7 @@ func (l *caseLook) verdict(cs *casefile.Case) error {
 func (l *caseLook) print(e env, cs *casefile.Case) error {
 	var text strings.Builder
 	say := func(name, format string, args ...any) {
-		for i, line := range fold(console.Escape(fmt.Sprintf(format, args...)), "        ", e.console.Facts().Width) {
-			if i == 0 {
-				line = fmt.Sprintf("%-8s%s", name, strings.TrimSpace(line))
-			}
-			fmt.Fprintln(&text, line)
-		}
+		labelled(&text, e.console.Facts().Width, name, fmt.Sprintf(format, args...))
 	}
 	bad := func(where, what string) {
 		fmt.Fprintf(&text, "%s  %s: %s\n", e.console.Paint(console.Bad, "does not hold"), console.Escape(where), console.Escape(what))
@@ -147,13 +143,30 @@ func (l *caseLook) print(e env, cs *casefile.Case) error {
 		}
 	}
 	if l.log.OK() {
-		if l.log.Lines > l.vouched() {
-			say("note", "nothing outside the log vouches for line %d and later: that they were cut off, or the last one changed, would not show", l.vouched()+1)
+		if last := l.vouched(); last < l.log.Lines {
+			say("note", "%s of a head kept elsewhere: that later lines were cut off, or the last one changed, would not show", afterLine(last))
 		}
 		say("head", "%s:%d", l.log.Head, l.log.Lines)
 	}
 	_, err := e.console.Out().Write([]byte(text.String()))
 	return err
+}
+
+// labelled writes a text behind a short name, broken where it is wider than the terminal.
+func labelled(w io.Writer, columns int, name, text string) {
+	for i, line := range fold(console.Escape(text), "        ", columns) {
+		if i == 0 {
+			line = fmt.Sprintf("%-8s%s", name, strings.TrimSpace(line))
+		}
+		fmt.Fprintln(w, line)
+	}
+}
+
+func afterLine(n int) string {
+	if n == 0 {
+		return "this was checked without the help"
+	}
+	return fmt.Sprintf("from line %d on this was checked without the help", n+1)
 }
 
 // named counts the files that the log names.

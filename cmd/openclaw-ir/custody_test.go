@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -59,9 +60,14 @@ func (r *responder) write(name, text string) {
 // run runs a command line and returns its exit code and what it printed.
 func (r *responder) run(args ...string) (code int, stdout, stderr string) {
 	var out, errs bytes.Buffer
-	e := env{console: console.New(console.Streams{In: strings.NewReader(""), Out: &out, Err: &errs, OpenTTY: noTerminal}, console.Facts{}), getenv: r.getenv, uid: os.Getuid()}
+	e := r.env(&out, &errs)
 	code = run(r.t.Context(), append([]string{"openclaw-ir"}, args...), e)
 	return code, out.String(), errs.String()
+}
+
+func (r *responder) env(out, errs *bytes.Buffer) env {
+	streams := console.Streams{In: strings.NewReader(""), Out: out, Err: errs, OpenTTY: noTerminal}
+	return env{console: console.New(streams, console.Facts{}), getenv: r.getenv, uid: os.Getuid()}
 }
 
 func (r *responder) getenv(name string) string {
@@ -152,7 +158,24 @@ func TestEveryCommandIsNoted(t *testing.T) {
 		if !c.Hidden && !slices.Contains(unnoted, path) && !slices.ContainsFunc(notedLines, func(l notedLine) bool { return l.command() == path }) {
 			t.Errorf("openclaw-ir %s is not run here: add it to notedLines, or to unnoted with the reason", path)
 		}
+		if named := takesValue(c.Flags, "case-dir"); !c.Hidden && !named && !slices.Contains(unnoted, path) {
+			t.Errorf("openclaw-ir %s has no --case-dir", path)
+		}
 	})
+}
+
+// An interrupted command is noted as such.
+func TestInterruptedCommandIsNoted(t *testing.T) {
+	r := newResponder(t, "2026.1.30")
+	r.run("case", "open", "one", "--case-dir", r.cases)
+	ctx, interrupt := context.WithCancel(t.Context())
+	interrupt()
+	e := r.env(new(bytes.Buffer), new(bytes.Buffer))
+	code := run(ctx, []string{"openclaw-ir", "analyze", "findings", "--root", "host", "--case-dir", r.cases}, e)
+	all := r.log()
+	if last := all[len(all)-1]; code != exitInterrupted || last.Action != "analyze findings" || last.Result != "interrupted" || *last.Exit != code {
+		t.Errorf("exit code %d, and the log ends with %+v", code, last)
+	}
 }
 
 // command is the command without its options and arguments.

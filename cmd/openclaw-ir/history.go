@@ -1,9 +1,6 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
-	"encoding/json"
 	"errors"
 	"io/fs"
 	"strings"
@@ -18,18 +15,15 @@ const skipAction = "run skip"
 // history finds in the custody log which steps of the runbook were done or skipped: for each the last line that says so. A step
 // counts however it was run, also by hand. A step that failed was not done.
 func history(cs *casefile.Case) (map[string]casefile.Entry, error) {
-	log, err := cs.ReadFile("custody.jsonl", maxCustody)
-	if err != nil {
-		return nil, err
-	}
 	did := map[string]casefile.Entry{}
-	lines := bufio.NewScanner(bytes.NewReader(log))
-	lines.Buffer(nil, 2<<20)
-	for lines.Scan() {
-		var e casefile.Entry
-		if json.Unmarshal(lines.Bytes(), &e) != nil {
+	for line, err := range cs.Lines() {
+		if err != nil {
+			return nil, err
+		}
+		if line.Entry == nil {
 			continue // case verify tells of it
 		}
+		e := *line.Entry
 		name := stepOf(e)
 		if _, replaced := did["rotate"]; e.Action == "rotate" && e.Exit != nil && replaced {
 			name = "rotate" // how it ended
@@ -42,7 +36,7 @@ func history(cs *casefile.Case) (map[string]casefile.Entry, error) {
 	if !held {
 		delete(did, "contain") // what was undone is to be done again
 	}
-	return did, errors.Join(err, lines.Err())
+	return did, err
 }
 
 // stepOf is the step that a line of the custody log says was done or skipped; "" for any other line.
@@ -75,12 +69,4 @@ func contained(cs *casefile.Case) (bool, error) {
 		return false, nil
 	}
 	return err == nil && j.State == contain.Contained, err
-}
-
-// who is the person behind a line of the custody log.
-func who(o casefile.Operator) string {
-	if o.SudoUser != "" && o.SudoUser != o.User {
-		return o.SudoUser + " as " + o.User
-	}
-	return o.User
 }

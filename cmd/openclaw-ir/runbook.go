@@ -331,8 +331,8 @@ func (x *runbook) sayDone(did map[string]casefile.Entry) {
 		} else if e.Exit != nil {
 			result = resultOf(*e.Exit)
 		}
-		text := fmt.Sprintf("%-8s %s, %s by %s", s.Name, result, e.Time.UTC().Format(time.RFC3339), console.Escape(who(e.Operator)))
-		x.write(guided{Record: "before", Name: s.Name, Result: result, Exit: e.Exit, Time: e.Time, By: who(e.Operator), text: []string{text}})
+		text := fmt.Sprintf("%-8s %s, %s by %s", s.Name, result, e.Time.UTC().Format(time.RFC3339), console.Escape(e.Operator.String()))
+		x.write(guided{Record: "before", Name: s.Name, Result: result, Exit: e.Exit, Time: e.Time, By: e.Operator.String(), text: []string{text}})
 	}
 }
 
