@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"io/fs"
-	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -86,27 +85,19 @@ func newCaseRow(dir string, info casefile.Info) caseRow {
 		row.Problem = err.Error()
 	}
 	row.Bundles = countFiles(cs, casefile.BundlesDir, bundleSuffix)
-	row.Reports = countFiles(cs, casefile.ReportDir, "")
+	row.Reports = countFiles(cs, casefile.ReportDir, ".eml") // each is in several forms
 	return row
 }
 
-// countFiles counts the files of a directory of the case; reports by their name without its end, for each has several forms.
-func countFiles(cs *casefile.Case, dir, suffix string) int {
-	files, err := fs.ReadDir(cs.Root().FS(), dir)
-	if err != nil {
-		return 0
-	}
-	seen := map[string]bool{}
+// countFiles counts the files of a directory of the case whose names end so.
+func countFiles(cs *casefile.Case, dir, suffix string) (n int) {
+	files, _ := fs.ReadDir(cs.Root().FS(), dir) // what is not there has no files
 	for _, f := range files {
-		switch name := f.Name(); {
-		case strings.HasPrefix(name, "."):
-		case suffix == "":
-			seen[strings.TrimSuffix(name, path.Ext(name))] = true
-		case strings.HasSuffix(name, suffix):
-			seen[name] = true
+		if strings.HasSuffix(f.Name(), suffix) {
+			n++
 		}
 	}
-	return len(seen)
+	return n
 }
 
 func printCases(c *cli.Context, e env, rows []caseRow) error {

@@ -136,6 +136,7 @@ var notedLines = []notedLine{
 	{"analyze posture undo", exitDone, "", ""},
 	{"analyze integrity host --against B.tar.zst.age -i key.txt", exitDone, "", "host, B.tar.zst.age"},
 	{"analyze secrets host", exitDone, "", "host"},
+	{"report --root host --yes -R recipients.txt", exitDone, "", "host"},
 	{"run --dry-run", exitDone, "run --dry-run", ""},
 	{"case show", exitDone, "", ""},
 	{"case verify", exitDone, "", ""},
