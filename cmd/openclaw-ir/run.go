@@ -170,8 +170,14 @@ func commandPath(c *cli.Context) string {
 	return strings.Join(names, " ")
 }
 
-// version is the module's version as the build recorded it.
+// released is the version of a release, which .ci/release has the linker fill in; empty otherwise.
+var released string
+
+// version is that of the release, else the module's as the build recorded it.
 func version() string {
+	if released != "" {
+		return released
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok || info.Main.Version == "" {
 		return "(devel)"
