@@ -294,7 +294,7 @@ func (x *collection) seal(cs *casefile.Case, to []collect.Recipient) (*sealed, e
 	}
 	defer w.Abort()
 	progress := x.console.Progress(console.Bytes)
-	progress.Start("collecting", 0)
+	progress.Start("collecting", x.expected())
 	x.options.Progress = func(_ string, n int64) { progress.Add(n) }
 	salt, err := cs.Salt()
 	if err != nil {
@@ -314,6 +314,15 @@ func (x *collection) seal(cs *casefile.Case, to []collect.Recipient) (*sealed, e
 	}
 	b := &sealed{out: out, summary: summary, outcome: outcome}
 	return b, x.finish(cs, b, w, to)
+}
+
+// expected is how many bytes are to be taken, so that a bar can tell how long it will be; 0, unknown, where none is shown.
+func (x *collection) expected() int64 {
+	if !x.console.Facts().ErrTerminal || x.options.Profile == collect.Volatile {
+		return 0
+	}
+	sizes, _ := collect.Estimate(x.ctx, x.root, x.installs, x.options)
+	return total(sizes).Bytes
 }
 
 // maxHostname is the longest name of a host, in bytes (Linux HOST_NAME_MAX).

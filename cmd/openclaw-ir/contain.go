@@ -65,12 +65,7 @@ type step struct {
 	contain.Check
 }
 
-func stepLine(s step) string {
-	if s.OK {
-		return markedLine(s, "ok")
-	}
-	return markedLine(s, "NO")
-}
+func (e env) stepLine(s step) string { return markedLine(s, e.mark(s.OK)) }
 
 func markedLine(s step, mark string) string {
 	if s.Record == "plan" {
@@ -84,6 +79,14 @@ func markedLine(s step, mark string) string {
 		line += "\n             → " + console.Escape(s.Hint)
 	}
 	return line
+}
+
+// mark says at the beginning of a line whether something is as it should be.
+func (e env) mark(ok bool) string {
+	if ok {
+		return e.console.Paint(console.Good, "ok")
+	}
+	return e.console.Paint(console.Bad, "NO")
 }
 
 // A containing is one run of contain.
@@ -118,7 +121,7 @@ func runContain(c *cli.Context, e env) error {
 		}
 	}
 	took := cmp.Or(host.Running(), time.Since(begun)) // macOS does not tell how long we run
-	if x.lines, err = console.NewLines(e.console, c.Bool("json"), map[string]any{"command": "contain"}, stepLine); err != nil {
+	if x.lines, err = console.NewLines(e.console, c.Bool("json"), map[string]any{"command": "contain"}, e.stepLine); err != nil {
 		return err
 	}
 	return x.run(took)

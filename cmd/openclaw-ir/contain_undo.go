@@ -163,7 +163,7 @@ func reopened(c *cli.Context, e env, name string) (*containing, func(), error) {
 		done()
 		return nil, nil, &codeError{exitFailed, fmt.Errorf("case %q: %w", cs.Name(), err), []string{"openclaw-ir contain begins one; --case NAME names another case"}}
 	}
-	if x.lines, err = console.NewLines(e.console, c.Bool("json"), map[string]any{"command": name}, stepLine); err != nil {
+	if x.lines, err = console.NewLines(e.console, c.Bool("json"), map[string]any{"command": name}, e.stepLine); err != nil {
 		done()
 		return nil, nil, err
 	}

@@ -132,9 +132,10 @@ func newDoctor(c *cli.Context, e env) (*doctor, error) {
 }
 
 func (d *doctor) line(s symptom) string {
-	mark := map[condition]string{
-		fine: d.console.Paint(console.Good, "ok"), missing: d.console.Paint(console.Bad, "NO"), unasked: d.console.Paint(console.Dim, "--"),
-	}[s.State]
+	mark := d.mark(s.State == fine)
+	if s.State == unasked {
+		mark = d.console.Paint(console.Dim, "--")
+	}
 	line := fmt.Sprintf("%-8s  %s  %s", s.Part, mark, console.Escape(s.What))
 	if s.Detail != "" {
 		line += ": " + console.Escape(s.Detail)

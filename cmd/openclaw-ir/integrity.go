@@ -249,7 +249,7 @@ func (p *integrityPrinter) text(r *integrity.Report) error {
 		}
 		b.WriteByte('\n')
 	}
-	_, err := io.WriteString(p.out, b.String())
+	_, err := io.WriteString(p.out, p.console.FoldOut(b.String()))
 	return err
 }
 

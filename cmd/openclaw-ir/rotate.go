@@ -119,7 +119,7 @@ func withRotation(c *cli.Context, e env, name string, do func(*rotation) error) 
 		return err
 	}
 	defer x.root.Close()
-	if x.lines, err = console.NewLines(e.console, c.Bool("json"), map[string]any{"command": name}, rotateLine); err != nil {
+	if x.lines, err = console.NewLines(e.console, c.Bool("json"), map[string]any{"command": name}, e.rotateLine); err != nil {
 		return err
 	}
 	if err := x.find(); err != nil {

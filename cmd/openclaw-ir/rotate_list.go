@@ -102,7 +102,7 @@ func runDone(c *cli.Context, e env) error {
 		return &codeError{exitFailed, err, []string{"openclaw-ir rotate list --all shows the items"}}
 	}
 	x := &rotation{env: e, c: c, cs: cs}
-	if x.lines, err = console.NewLines(e.console, c.Bool("json"), map[string]any{"command": "rotate done"}, rotateLine); err != nil {
+	if x.lines, err = console.NewLines(e.console, c.Bool("json"), map[string]any{"command": "rotate done"}, e.rotateLine); err != nil {
 		return err
 	}
 	x.say("done", x.done("done", item.ID, nil, ""))
@@ -194,10 +194,10 @@ type itemRow struct {
 }
 
 // rotateLine is the text of a step or an item.
-func rotateLine(v any) string {
+func (e env) rotateLine(v any) string {
 	it, ok := v.(itemRow)
 	if !ok {
-		return stepLine(v.(step))
+		return e.stepLine(v.(step))
 	}
 	first := fmt.Sprintf("%3d  %-8s %-34s %s %s", it.Rank, it.Status, console.Escape(it.ID), console.Escape(it.Provider), it.Kind)
 	if it.Owner != "" {

@@ -33,11 +33,12 @@ const description = `Runs no OpenClaw code unless asked, contacts nothing by its
 Each command has --help, with examples.
 
 Examples:
-   openclaw-ir doctor          # on a quiet day: what would be missing
+   sudo openclaw-ir run        # in an incident: be led through all of it
    sudo openclaw-ir contain    # stop the agent; asks before, loses nothing
    sudo openclaw-ir rotate     # replace the secrets it held
    sudo openclaw-ir collect    # seal the evidence
    openclaw-ir analyze         # what it executed and wrote
+   sudo openclaw-ir doctor     # on a quiet day: what would be missing
 
 ` + exitText
 

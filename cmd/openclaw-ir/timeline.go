@@ -78,7 +78,7 @@ func writeLine(out *bufio.Writer, e env, h analyze.Hit) error {
 	if h.Gap {
 		out.WriteString("--\n")
 	}
-	line := h.Line
+	line := e.console.FoldOut(h.Line)
 	if h.Context {
 		line = e.console.Paint(console.Dim, line)
 	}

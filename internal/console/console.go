@@ -178,7 +178,11 @@ func (c *Console) Hintf(format string, args ...any) {
 // kept single: it is for reading, and %q has doubled them already.
 func (c *Console) message(label string, style Style, format string, args []any) {
 	text := string(appendEscaped(nil, fmt.Sprintf(format, args...), false))
-	line := name + ": " + c.errPaint.paint(style, label) + text + "\n"
+	line := name + ": " + c.errPaint.paint(style, label) + text
+	if c.facts.ErrTerminal && style != Info { // a hint is to be typed
+		line = foldAll(line, c.facts.Width)
+	}
+	line += "\n"
 
 	c.mu.Lock()
 	defer c.mu.Unlock()

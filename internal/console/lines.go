@@ -115,11 +115,11 @@ type Lines[T any] struct {
 
 // NewLines returns a writer of T. As JSON, header is written at once (see
 // [NewJSONLines]); as text, text makes the line of a value, without its newline,
-// and has to [Escape] what came from outside.
+// and has to [Escape] what came from outside. On a terminal, lines too wide for it are folded.
 func NewLines[T any](c *Console, asJSON bool, header any, text func(T) string) (*Lines[T], error) {
 	l := &Lines[T]{
 		out:   bufio.NewWriterSize(c.Out(), 64<<10),
-		text:  text,
+		text:  func(v T) string { return c.FoldOut(text(v)) },
 		flush: c.facts.OutTerminal,
 	}
 	if !asJSON {

@@ -53,9 +53,9 @@ func (noProgress) Done()               {}
 const redraw = 100 * time.Millisecond
 
 // numbersWidth is the widest that a bar's figures get:
-// " 100% [] (999 MB/1.2 GB, 999 MB/s) [99h59m59s] ". A line that wraps could not
-// be taken away again.
-const numbersWidth = 50
+// " 100% [] (999 MB/1.2 GB, 999 MB/s) [99h59m59s:99h59m59s] ". A line that wraps
+// could not be taken away again.
+const numbersWidth = 60
 
 func (c *Console) barWidth() int { return max(5, min(30, (c.facts.Width-numbersWidth)/3)) }
 
@@ -168,7 +168,7 @@ func (c *Console) newBar(unit Unit, total int64, what string) *progressbar.Progr
 		progressbar.OptionUseANSICodes(!c.facts.Dumb),
 		progressbar.OptionShowBytes(unit == Bytes),
 		progressbar.OptionShowCount(),
-		progressbar.OptionSetPredictTime(false),
+		progressbar.OptionSetPredictTime(total > 0), // elapsed:left
 		progressbar.OptionSetElapsedTime(true),
 		// No goroutine of its own: it would draw outside our lock.
 		progressbar.OptionSetSpinnerChangeInterval(0),

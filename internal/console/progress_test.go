@@ -62,7 +62,7 @@ func TestProgressIsSilentWithoutTerminal(t *testing.T) {
 func TestProgressLeavesCleanLine(t *testing.T) {
 	for _, facts := range []Facts{
 		{ErrTerminal: true, OutTerminal: true, NoColor: true, Width: 80},
-		{ErrTerminal: true, OutTerminal: true, Width: 70, Dumb: true},
+		{ErrTerminal: true, OutTerminal: true, Width: 76, Dumb: true},
 	} {
 		for _, total := range []int64{1000, 0, -1} {
 			var tty bytes.Buffer // both streams, as on a real terminal
@@ -104,14 +104,14 @@ func TestProgressLeavesCleanLine(t *testing.T) {
 }
 
 func TestProgressNeedsRoom(t *testing.T) {
-	c, _, _ := newTest(Facts{ErrTerminal: true, Width: 63})
+	c, _, _ := newTest(Facts{ErrTerminal: true, Width: 73})
 	if _, ok := c.Progress(Bytes).(noProgress); !ok {
 		t.Error("a bar on a terminal that is too narrow")
 	}
 }
 
 func TestProgressFitsTheTerminal(t *testing.T) {
-	for _, width := range []int{64, 80, 200} {
+	for _, width := range []int{74, 80, 200} {
 		c, _, stderr := newTest(Facts{ErrTerminal: true, Width: width})
 		p := c.Progress(Bytes)
 		p.Start(strings.Repeat("long ", 100), 123456789)

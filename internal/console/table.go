@@ -7,7 +7,7 @@ import (
 )
 
 // Table writes rows under a header to standard output, in aligned columns two
-// spaces apart. Cells are escaped; an empty one shows as "-". A nil header is
+// spaces apart; on a terminal a row too wide for it is folded. Cells are escaped; an empty one shows as "-". A nil header is
 // left out.
 func (c *Console) Table(header []string, rows [][]string) error {
 	var b bytes.Buffer
@@ -21,7 +21,7 @@ func (c *Console) Table(header []string, rows [][]string) error {
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	text := b.Bytes()
+	text := []byte(c.FoldOut(b.String()))
 	if header != nil {
 		// Coloured afterwards: tabwriter would count the colour as width.
 		first, rest, _ := bytes.Cut(text, []byte("\n"))
