@@ -92,7 +92,7 @@ type causeFinder struct {
 	targets  []*target
 	wants    [][]*target // by value
 	sessions map[string][]*target
-	injected map[string]string // places of inputs in which a rule saw instructions, and the rule
+	injected map[string]string // places of inputs in which a rule saw instructions, and the words
 	world    *world
 }
 
@@ -317,7 +317,8 @@ func (f *causeFinder) withoutValue(tg *target) *Cause {
 	inTurn := tg.seen != nil && (tg.prompt == nil || before(tg.prompt, tg.seen))
 	switch {
 	case inTurn && f.injected[tg.seen.place()] != "":
-		return &Cause{Grade: GradeTurn, Note: "a rule saw instructions in it; no value of the action appears there", Chain: f.withPrompt([]Link{f.whole(tg.seen, RoleCause)}, tg)}
+		said := f.link(appearance{event: tg.seen, quote: f.injected[tg.seen.place()], input: true}, RoleCause)
+		return &Cause{Grade: GradeTurn, Note: "a rule saw instructions in it; no value of the action appears there", Chain: f.withPrompt([]Link{said}, tg)}
 	case tg.prompt != nil:
 		c := &Cause{Grade: GradeTurn, Chain: []Link{f.whole(tg.prompt, RoleCause)}}
 		if inTurn {

@@ -25,7 +25,7 @@ type judge struct {
 	world      *world
 	events     []*Event // of which correlations tell
 	derive     *derivers
-	injected   map[string]string // places of inputs in which a rule saw instructions to the agent, and the rule
+	injected   map[string]string // places of inputs in which a rule saw instructions to the agent, and the words
 	after      []*Event          // deeds behind such inputs, in their turn
 }
 
@@ -62,7 +62,7 @@ func (j *judge) event(e *Event) {
 	if i := slices.IndexFunc(e.hits, instructs); i >= 0 && isInput(e) {
 		t.injected = e
 		if len(j.injected) < maxKnown {
-			j.injected[e.place()] = e.hits[i].rule.Key()
+			j.injected[e.place()] = firstNonEmpty(e.hits[i].excerpt, e.hits[i].rule.Key())
 		}
 	}
 }

@@ -2,6 +2,7 @@ package analyze
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 
@@ -16,6 +17,13 @@ const (
 	shownQuote = 200
 )
 
+// Quotes and line ends as they stand in JSON that holds JSON in JSON: nobody reads over that many backslashes. A single one is
+// left, for it may be a command's own.
+var (
+	nestedQuote = regexp.MustCompile(`\\{2,}(["'/])`)
+	nestedSpace = regexp.MustCompile(`\\{2,}[nrt]`)
+)
+
 // brief shows a text's start on one line, addresses defanged, so that nobody follows them by mistake.
 func (r *Renderer) brief(s string, n int) string {
 	s = r.redact(s)
@@ -27,15 +35,24 @@ func (r *Renderer) brief(s string, n int) string {
 	return text
 }
 
+// quote shows what stands around a value in a text that may be JSON.
+func (r *Renderer) quote(s string) string {
+	s = r.redact(s)
+	if strings.Contains(s, `\\`) {
+		s = nestedSpace.ReplaceAllString(nestedQuote.ReplaceAllString(s, "$1"), " ")
+	}
+	return r.brief(s, shownQuote)
+}
+
 // Finding renders a finding as lines of text, without newlines: what was found, what was done, why it counts, and what led to it.
 func (r *Renderer) Finding(f *Finding) []string {
 	head := fmt.Sprintf("%-8s  %-9s %s  %s", f.Level, console.Escape(f.Rule.Key()), r.moment(f), r.brief(f.Rule.Title, shownWhat))
 	lines := []string{head, "    " + f.Deed() + ": " + r.deed(f)}
 	if f.Excerpt != "" && f.Event != nil && (f.Sink == SinkReturned || f.Layer != "" && f.Layer != "raw") {
-		lines = append(lines, "    matched "+r.matched(f)+": "+r.brief(f.Excerpt, shownQuote))
+		lines = append(lines, "    matched "+r.matched(f)+": "+r.quote(f.Excerpt))
 	}
 	if len(f.Adjusted) > 0 {
-		lines = append(lines, fmt.Sprintf("    %v instead of %v: %s", f.Level, f.Rule.Level, r.brief(strings.Join(f.Adjusted, "; "), shownWhat)))
+		lines = append(lines, "    "+f.levels()+": "+r.brief(strings.Join(f.Adjusted, "; "), shownWhat))
 	}
 	if f.Count > 1 {
 		lines = append(lines, fmt.Sprintf("    %d times, the last %s", f.Count, time.UnixMilli(f.Last).UTC().Format(time.RFC3339)))
@@ -50,6 +67,14 @@ func (r *Renderer) Finding(f *Finding) []string {
 		lines = append(lines, fmt.Sprintf("    suppressed until %s: %s", f.Rejected.Expires.UTC().Format(time.DateOnly), r.brief(f.Rejected.Reason, shownWhat)))
 	}
 	return lines
+}
+
+// levels says what the level is, and the rule's where it is another.
+func (f *Finding) levels() string {
+	if f.Level == f.Rule.Level {
+		return "still " + f.Level.String()
+	}
+	return fmt.Sprintf("%v instead of %v", f.Level, f.Rule.Level)
 }
 
 func indent(lines []string, by string) []string {
@@ -126,7 +151,7 @@ func (r *Renderer) link(l *Link) string {
 	if l.Trust != "" {
 		what += " [" + l.Trust + "]"
 	}
-	return fmt.Sprintf("%s  %s  #%s: %s", e.When().Format(timeLayout), what, console.Escape(e.ID()), r.brief(l.Quote, shownQuote))
+	return fmt.Sprintf("%s  %s  #%s: %s", e.When().Format(timeLayout), what, console.Escape(e.ID()), r.quote(l.Quote))
 }
 
 // A FindingRecord is a finding as JSON shows it.
