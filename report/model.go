@@ -190,8 +190,10 @@ type Bundle struct {
 	Signer     string    `json:"signer"` // fingerprint of the key that signed the seal
 	Recipients []string  `json:"recipients"`
 	Created    time.Time `json:"created"`
-	// Problem says why it is not there or not as it was sealed; empty if it is.
+	// Problem says why it is not as it was sealed; empty if it is. Note says what is no problem: that it is not here, or was never
+	// finished.
 	Problem string `json:"problem,omitempty"`
+	Note    string `json:"note,omitempty"`
 }
 
 // Coverage says what was read, so that nothing is claimed of what was not.

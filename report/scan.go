@@ -99,12 +99,28 @@ var undoings = []func(string) string{
 	unquotedPrintable, joinedLines, joinedWords, html.UnescapeString, unescapedScript, withoutTags, unescapedURL, unescapedConsole,
 }
 
-// lineBreak is the end of a line with what begins the next one in a list or a quotation of the letter.
-var lineBreak = regexp.MustCompile(`[ \t]*\r?\n(?:` + regexp.QuoteMeta(fence) + `|[ \t]*)`)
-
 // joinedLines joins what was broken within a word, and joinedWords what was broken between two.
-func joinedLines(text string) string { return lineBreak.ReplaceAllLiteralString(text, "") }
-func joinedWords(text string) string { return lineBreak.ReplaceAllLiteralString(text, " ") }
+func joinedLines(text string) string { return mended(text, "") }
+func joinedWords(text string) string { return mended(text, " ") }
+
+// mended undoes the breaking of lines, with what stands around the breaks in a list or a quotation of the letter.
+func mended(text, with string) string {
+	var b strings.Builder
+	b.Grow(len(text))
+	for {
+		line, rest, broken := strings.Cut(text, "\n")
+		if !broken {
+			b.WriteString(line)
+			return b.String()
+		}
+		b.WriteString(strings.TrimRight(line, " \t\r") + with)
+		if quoted, ok := strings.CutPrefix(rest, fence); ok {
+			text = quoted
+		} else {
+			text = strings.TrimLeft(rest, " \t")
+		}
+	}
+}
 
 func unquotedPrintable(text string) string {
 	if !strings.Contains(text, "=") {

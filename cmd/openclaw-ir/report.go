@@ -87,10 +87,11 @@ type reporting struct {
 	installs []*openclaw.Installation
 	renderer *analyze.Renderer
 	story    report.Story
+	told     map[openclaw.Gap]bool // the story's gaps
 }
 
 func runReport(c *cli.Context, e env) error {
-	x := &reporting{env: e, c: c, story: report.Story{Version: report.Version, Tool: "openclaw-ir " + version(), Written: time.Now().UTC()}}
+	x := &reporting{env: e, c: c, told: map[openclaw.Gap]bool{}, story: report.Story{Version: report.Version, Tool: "openclaw-ir " + version(), Written: time.Now().UTC()}}
 	if err := x.readFlags(); err != nil {
 		return err
 	}

@@ -45,7 +45,8 @@ func (x *reporting) tellEvidence(ctx context.Context) error {
 func (x *reporting) gaps(more []openclaw.Gap) {
 	c := &x.story.Coverage
 	for _, g := range more {
-		if !slices.Contains(c.Gaps, g) {
+		if !x.told[g] {
+			x.told[g] = true
 			c.Gaps = append(c.Gaps, g)
 		}
 	}
@@ -60,9 +61,10 @@ func (x *reporting) tellFindings(ctx context.Context) error {
 	s := &x.story
 	gaps := s.Coverage.Gaps
 	s.Coverage.Coverage = found.Coverage
+	s.Coverage.Coverage.Gaps = gaps
 	s.Coverage.Coverage.Shown = int64(min(len(found.Findings), report.MaxFindings))
-	s.Coverage.Rules, s.Coverage.Cut, s.Coverage.Lost, s.Coverage.Gaps = found.Rules, found.Cut, found.Lost, nil
-	x.gaps(slices.Concat(found.Coverage.Gaps, gaps))
+	s.Coverage.Rules, s.Coverage.Cut, s.Coverage.Lost = found.Rules, found.Cut, found.Lost
+	x.gaps(found.Coverage.Gaps)
 	s.Find(x.records(found.Findings))
 	for rec := range x.records(found.Suppressed[:min(len(found.Suppressed), report.MaxFindings)]) {
 		s.Suppressed = append(s.Suppressed, rec)

@@ -47,6 +47,9 @@ func (x *reporting) render() (files []reportFile, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if _, _, err := x.parts(); err != nil { // before anything is written
+		return nil, err
+	}
 	for _, f := range x.forms(attached) {
 		data, err := x.renderOne(f)
 		if err != nil {
@@ -89,7 +92,7 @@ func (x *reporting) stem() string {
 // newest is the newest bundle that is whole.
 func (x *reporting) newest() (*report.Bundle, error) {
 	for i := len(x.story.Bundles) - 1; i >= 0; i-- {
-		if b := &x.story.Bundles[i]; b.Problem == "" {
+		if b := &x.story.Bundles[i]; b.Problem == "" && b.Note == "" {
 			return b, nil
 		}
 	}
@@ -124,38 +127,43 @@ func (x *reporting) attachments() ([]report.Attachment, error) {
 	return list, nil
 }
 
-// write leaves the files in the case: each replaces that of an earlier report, whose digest stays in the custody log.
+// write leaves the files in the case: each replaces that of an earlier report, whose digest stays in the custody log. That log is
+// told of what was written, also where not all of it could be.
 func (x *reporting) write(files []reportFile) error {
 	entry := casefile.Entry{Action: "report", Object: x.cs.Path(casefile.ReportDir), Result: "written", Note: "template " + x.template.Name}
-	for _, f := range files {
-		if path.Ext(f.name) == ".txt" {
-			continue
-		}
-		if err := x.cs.WriteFile(path.Join(casefile.ReportDir, f.name), f.data); err != nil {
-			return err
-		}
-		entry.Digests = append(entry.Digests, casefile.Digest{Name: path.Join(casefile.ReportDir, f.name), SHA256: f.sum})
-	}
-	for _, more := range []func() ([]casefile.Digest, error){x.writeTokens, x.writeParts} {
-		digests, err := more()
-		if err != nil {
-			return err
-		}
-		entry.Digests = append(entry.Digests, digests...)
+	err := x.writeAll(files, func(name string, sum string) {
+		entry.Digests = append(entry.Digests, casefile.Digest{Name: path.Join(casefile.ReportDir, name), SHA256: sum})
+	})
+	if err != nil {
+		entry.Result = "failed"
 	}
 	if len(x.story.Case.Problems) > 0 {
 		x.record.silence() // as case verify does: what was changed is left as it was found
 		x.console.Warningf("not noted in the custody log, which does not hold")
-		return nil
+		return err
 	}
-	return x.cs.Append(entry)
+	return errors.Join(err, x.cs.Append(entry))
+}
+
+// writeAll writes every file and hands on its digest.
+func (x *reporting) writeAll(files []reportFile, done func(name, sum string)) error {
+	for _, f := range x.kept(files) {
+		if err := x.cs.WriteFile(path.Join(casefile.ReportDir, f.name), f.data); err != nil {
+			return err
+		}
+		done(f.name, f.sum)
+	}
+	if err := x.writeTokens(done); err != nil {
+		return err
+	}
+	return x.writeParts(done)
 }
 
 // writeTokens seals the list of what each token stands for to the owner.
-func (x *reporting) writeTokens() ([]casefile.Digest, error) {
+func (x *reporting) writeTokens(done func(name, sum string)) error {
 	if len(x.owners) == 0 {
 		x.console.Printf("the list of what the tokens stand for was not written: no recipient is known; name one with -R or -r")
-		return nil, nil
+		return nil
 	}
 	var sealed bytes.Buffer
 	w, err := age.Encrypt(&sealed, collect.AgeRecipients(x.owners)...)
@@ -166,45 +174,64 @@ func (x *reporting) writeTokens() ([]casefile.Digest, error) {
 		}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("sealing the list of tokens: %w", err)
+		return fmt.Errorf("sealing the list of tokens: %w", err)
 	}
-	name := x.stem() + ".tokens.age"
-	sum := sha256.Sum256(sealed.Bytes())
-	return []casefile.Digest{{Name: path.Join(casefile.ReportDir, name), SHA256: hex.EncodeToString(sum[:])}}, x.cs.WriteFile(path.Join(casefile.ReportDir, name), sealed.Bytes())
+	return x.writeOne(x.stem()+".tokens.age", sealed.Bytes(), done)
 }
 
-// writeParts cuts the newest bundle into parts, and lists their digests as sha256sum does.
-func (x *reporting) writeParts() (digests []casefile.Digest, err error) {
+func (x *reporting) writeOne(name string, data []byte, done func(name, sum string)) error {
+	if err := x.cs.WriteFile(path.Join(casefile.ReportDir, name), data); err != nil {
+		return err
+	}
+	sum := sha256.Sum256(data)
+	done(name, hex.EncodeToString(sum[:]))
+	return nil
+}
+
+// maxParts bounds into how many parts a bundle is cut.
+const maxParts = 999
+
+// parts are into how many parts the newest bundle is cut; 0 if it is not.
+func (x *reporting) parts() (*report.Bundle, int, error) {
 	if x.split == 0 {
-		return nil, nil
+		return nil, 0, nil
 	}
 	b, err := x.newest()
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	f, err := x.cs.Root().Open(path.Join(casefile.BundlesDir, b.Name))
+	n := max((b.Size+x.split-1)/x.split, 1)
+	if n > maxParts {
+		return nil, 0, usageError("openclaw-ir report --split 20M", "%q would be %d parts, more than %d", b.Name, n, maxParts)
+	}
+	return b, int(n), nil
+}
+
+// writeParts cuts the newest bundle into parts, and lists their digests as sha256sum does.
+func (x *reporting) writeParts(done func(name, sum string)) error {
+	b, parts, err := x.parts()
+	if err != nil || parts == 0 {
+		return err
+	}
+	f, err := x.cs.OpenFile(path.Join(casefile.BundlesDir, b.Name))
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer f.Close()
 	var sums bytes.Buffer
-	for n := 1; n == 1 || int64(n-1)*x.split < b.Size; n++ {
-		name := fmt.Sprintf("%s.part%03d", b.Name, n)
+	for n := range parts {
+		// How many there are is in the name, so that parts of another cut are not taken for some of this one.
+		name := fmt.Sprintf("%s.part%03dof%03d", b.Name, n+1, parts)
 		sum, err := x.writePart(name, io.LimitReader(f, x.split))
 		if err != nil {
-			return nil, fmt.Errorf("cutting %q: %w", b.Name, err)
+			return fmt.Errorf("cutting %q: %w", b.Name, err)
 		}
-		digests = append(digests, casefile.Digest{Name: path.Join(casefile.ReportDir, name), SHA256: sum})
+		done(name, sum)
 		fmt.Fprintf(&sums, "%s  %s\n", sum, name)
 	}
 	fmt.Fprintf(&sums, "%s  %s\n", b.SHA256, b.Name)
-	name, sum := path.Join(casefile.ReportDir, b.Name+".SHA256SUMS"), sha256.Sum256(sums.Bytes())
-	if err := x.cs.WriteFile(name, sums.Bytes()); err != nil {
-		return nil, err
-	}
-	digests = append(digests, casefile.Digest{Name: name, SHA256: hex.EncodeToString(sum[:])})
-	x.console.Printf("cut into %s; join them with: cat %s.part* > %s, then: sha256sum -c %s.SHA256SUMS", plural(len(digests)-1, "part"), b.Name, b.Name, b.Name)
-	return digests, nil
+	x.console.Printf("cut into %s; join them with: cat %s.part*of%03d > %s, then: sha256sum -c %s.SHA256SUMS", plural(parts, "part"), b.Name, parts, b.Name, b.Name)
+	return x.writeOne(b.Name+".SHA256SUMS", sums.Bytes(), done)
 }
 
 // writePart writes one part, under its name only when it is whole.

@@ -2,24 +2,17 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"errors"
 	"fmt"
-	"io"
-	"os"
 	"path"
 	"slices"
-	"strings"
-	"syscall"
 
 	"github.com/clawbook/openclaw-ir/analyze/posture"
 	"github.com/clawbook/openclaw-ir/collect"
 	"github.com/clawbook/openclaw-ir/internal/casefile"
+	"github.com/clawbook/openclaw-ir/internal/console"
 	"github.com/clawbook/openclaw-ir/internal/host"
 	"github.com/clawbook/openclaw-ir/report"
 	"github.com/clawbook/openclaw-ir/rotate"
-	"golang.org/x/crypto/ssh"
 )
 
 // tell fills the story in. A part that fails is named in it; only an interruption ends it.
@@ -92,85 +85,27 @@ func actionOf(e *casefile.Entry) report.Action {
 
 // tellBundles tells which bundles the case holds, and whether they are as they were sealed.
 func (x *reporting) tellBundles(ctx context.Context) error {
-	entries, err := os.ReadDir(x.cs.Path(casefile.BundlesDir))
+	progress := x.console.Progress(console.Bytes)
+	progress.Start("reading the sealed bundles", 0)
+	defer progress.Done()
+	kept, err := collect.KeptIn(ctx, x.cs, progress.Add)
 	if err != nil {
 		return err
 	}
-	for _, e := range entries {
-		name, isSeal := strings.CutSuffix(e.Name(), ".seal")
-		if !isSeal {
-			continue
-		}
-		b := report.Bundle{Name: name, Path: x.cs.Path(casefile.BundlesDir, name)}
-		if err := x.readBundle(ctx, &b); err != nil {
-			b.Problem = err.Error()
-		}
-		x.story.Bundles = append(x.story.Bundles, b)
+	for i := range kept {
+		x.story.Bundles = append(x.story.Bundles, x.bundleOf(&kept[i]))
 	}
 	slices.SortStableFunc(x.story.Bundles, func(a, b report.Bundle) int { return a.Created.Compare(b.Created) })
 	return ctx.Err()
 }
 
-// maxSealFile bounds a seal, in bytes.
-const maxSealFile = 32 << 20
-
-// readBundle reads a seal of the case and checks the bundle against it.
-func (x *reporting) readBundle(ctx context.Context, b *report.Bundle) error {
-	text, err := x.cs.ReadFile(path.Join(casefile.BundlesDir, b.Name+".seal"), maxSealFile)
-	if err != nil {
-		return err
+func (x *reporting) bundleOf(k *collect.Kept) report.Bundle {
+	b := report.Bundle{Name: path.Base(k.Path), Path: x.cs.Path(k.Path), Size: k.Size, SealSHA256: k.SealSHA256, Problem: k.Problem, Note: k.Note}
+	if s := k.Seal; s != nil {
+		b.Size, b.SHA256, b.Recipients, b.Created, b.Signer = s.Size, s.SHA256, s.Recipients, s.Created, s.Signer()
 	}
-	seal, err := collect.ParseSeal(text)
-	if err != nil {
-		return err
-	}
-	b.Size, b.SHA256, b.SealSHA256, b.Recipients, b.Created, b.Signer = seal.Size, seal.SHA256, collect.SealDigest(text), seal.Recipients, seal.Created, seal.Signer()
-	if err := seal.VerifySignature(); err != nil {
-		return err
-	}
-	if signer, err := x.cs.Signer(); err == nil && ssh.FingerprintSHA256(signer.PublicKey()) != b.Signer {
-		return errors.New("the seal is signed by another key than the case's")
-	}
-	if b.Name != seal.Bundle {
-		return fmt.Errorf("the seal is of another bundle, %q", seal.Bundle)
-	}
-	size, sum, err := x.digestOf(ctx, path.Join(casefile.BundlesDir, b.Name))
-	switch {
-	case errors.Is(err, os.ErrNotExist):
-		return errors.New("only its seal is in the case: the bundle was written elsewhere or moved")
-	case err != nil:
-		return err
-	case size != b.Size:
-		return fmt.Errorf("changed: it is %d bytes, the seal says %d", size, b.Size)
-	case sum != b.SHA256:
-		return errors.New("changed: its SHA-256 is not the seal's")
-	}
-	return nil
+	return b
 }
-
-// digestOf reads a file of the case whole.
-func (x *reporting) digestOf(ctx context.Context, name string) (size int64, sum string, err error) {
-	f, err := x.cs.Root().OpenFile(name, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return 0, "", err
-	}
-	defer f.Close()
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return 0, "", errors.Join(err, errors.New("not a regular file"))
-	}
-	h := sha256.New()
-	size, err = io.Copy(h, readerFunc(func(p []byte) (int, error) {
-		if err := ctx.Err(); err != nil {
-			return 0, err
-		}
-		return f.Read(p)
-	}))
-	return size, hex.EncodeToString(h.Sum(nil)), err
-}
-
-type readerFunc func([]byte) (int, error)
-
-func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
 // tellHost tells what the machine of the evidence is.
 func (x *reporting) tellHost(ctx context.Context) {
