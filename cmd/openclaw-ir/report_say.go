@@ -23,8 +23,12 @@ const reportConfig = "/etc/openclaw-ir/report.json"
 func (x *reporting) address() (string, error) {
 	to := x.c.String("to")
 	if to == "" && x.template.Name == report.Templates()[0].Name {
-		var err error
-		if to, err = configuredAddress(); err != nil {
+		root, err := host.OpenRoot("/")
+		if err != nil {
+			return "", err
+		}
+		defer root.Close()
+		if to, err = configuredAddress(root); err != nil {
 			return "", err
 		}
 	}
@@ -39,13 +43,8 @@ func (x *reporting) address() (string, error) {
 
 // configuredAddress reads the address of this host's config, which only root may have written: the agent's user must not choose
 // who is told.
-func configuredAddress() (string, error) {
-	root, err := host.OpenRoot("/")
-	if err != nil {
-		return "", err
-	}
-	defer root.Close()
-	name, err := host.RootOnly(root, reportConfig)
+func configuredAddress(root *host.Root) (string, error) {
+	_, err := host.RootOnly(root, reportConfig)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	}
@@ -53,7 +52,7 @@ func configuredAddress() (string, error) {
 		return "", usageError("sudo chown root: "+reportConfig+" && sudo chmod 644 "+reportConfig+", after reading it; or name the address with --to",
 			"%q can be written by others than root, so it may not say who is told", reportConfig)
 	}
-	text, err := fs.ReadFile(root, strings.TrimPrefix(name, "/"))
+	text, err := fs.ReadFile(root, strings.TrimPrefix(reportConfig, "/")) // as root alone has written it
 	if err != nil {
 		return "", fmt.Errorf("reading %q: %w", reportConfig, err)
 	}

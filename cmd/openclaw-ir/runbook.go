@@ -148,10 +148,7 @@ func (x *runbook) commandOf(name string) []string {
 	argv := map[string][]string{
 		"contain": {"contain"}, "collect": {"collect"}, "rotate": {"rotate", "--yes"}, "analyze": {"analyze", "findings", "--level", "high"}, "report": {"report"},
 	}[name]
-	argv = append(argv, x.caseArgs()...)
-	if name != "report" {
-		argv = append(argv, x.given("--state-dir")...)
-	}
+	argv = append(append(argv, x.caseArgs()...), x.given("--state-dir")...)
 	switch name {
 	case "contain":
 		argv = append(append(argv, x.given("--allow-from")...), x.recipients()...)
@@ -160,6 +157,11 @@ func (x *runbook) commandOf(name string) []string {
 		}
 	case "collect":
 		argv = append(argv, x.recipients()...)
+	case "report": // seals the list of tokens to them
+		argv = append(append(argv, x.given("-r")...), x.given("-R")...)
+		if x.c.Bool("yes") {
+			argv = append(argv, "--yes")
+		}
 	case "rotate":
 		if out := x.c.String("out"); out != "" {
 			argv = append(argv, "--out", out)
