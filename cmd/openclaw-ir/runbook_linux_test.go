@@ -180,7 +180,7 @@ func TestRunbookFromTheStartToTheEnd(t *testing.T) {
 		"rotate --case c1 --case-dir DIR --out new values.txt --dry-run",
 		"rotate --yes --case c1 --case-dir DIR --out new values.txt",
 		"analyze findings --level high --case c1 --case-dir DIR",
-		"report --case c1 --case-dir DIR",
+		"report --case c1 --case-dir DIR -R r.txt",
 	}
 	if diff := cmp.Diff(want, r.ran); diff != "" {
 		t.Error(diff)
