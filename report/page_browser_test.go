@@ -158,7 +158,8 @@ func (b *tab) press(keys string) {
 // click clicks with the mouse at the middle of an element, dx from it.
 func (b *tab) click(expression string, dx float64) {
 	b.t.Helper()
-	at := see[[]float64](b, `(() => { const n = `+expression+`; n.scrollIntoView({block: "center", behavior: "instant"}); const r = n.getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2]; })()`)
+	see[bool](b, `((`+expression+`).scrollIntoView({block: "center", behavior: "instant"}), true)`)
+	at := see[[]float64](b, `(({x, y, width, height}) => [x + width / 2, y + height / 2])((`+expression+`).getBoundingClientRect())`)
 	b.must(chromedp.Do(b.ctx, chromedp.MouseClickXY(at[0]+dx, at[1])))
 }
 

@@ -41,11 +41,15 @@ func (x *eventIndex) find(e *analyze.Record) int {
 	})
 }
 
-// findID returns the event with an id, that of the session if there is one; -1 if none has it. Of several it is not the one
-// of a session's own bookkeeping.
-func (x *eventIndex) findID(id, session string) int {
+// findID returns the event with an id that is most likely meant beside another event; -1 if none has it. It is not that of a
+// session's own bookkeeping if another has the id too.
+func (x *eventIndex) findID(id string, beside *analyze.Record) int {
 	return x.best(id, func(o *analyze.Record) int {
-		return same(o.Session == session)*2 + same(o.Kind != analyze.KindSession)
+		fit := same(o.Kind != analyze.KindSession)
+		if beside != nil {
+			fit += same(o.Session == beside.Session)*4 + same(o.Source == beside.Source && o.Form == beside.Form)*2
+		}
+		return fit
 	})
 }
 
@@ -133,14 +137,13 @@ func rankEvents(s *Story, ranks []int8) {
 // mark notes that a finding, shown under a number or not, speaks of its events. It returns the first of them, -1 if none is
 // on the page.
 func (t *timelineData) mark(x *eventIndex, f *analyze.FindingRecord, card int) int {
-	at, session := -1, ""
+	at := -1
 	if f.Event != nil {
-		session = f.Event.Session
 		at = x.find(f.Event)
 		t.add(at, f, card)
 	}
 	for _, id := range f.Related {
-		if i := x.findID(id, session); i != at {
+		if i := x.findID(id, f.Event); i != at {
 			t.add(i, f, card)
 		}
 	}

@@ -56,15 +56,15 @@ type hiddenRule struct {
 func (g *levelGroup) Grave() bool { return g.Level >= severity.High }
 
 // groupFindings sorts findings into levels, the worst first, chooses those to be shown and marks the events of all.
-func groupFindings(found []analyze.FindingRecord, t *timelineData) []levelGroup {
+func groupFindings(s *Story, t *timelineData) []levelGroup {
 	groups := make([]levelGroup, severity.Critical+1)
 	for i := range groups {
 		groups[i].Level = severity.Critical - severity.Level(i)
 	}
 	x, shown, ofRule := indexEvents(t.events), 0, map[string]int{}
 	hidden := make([]map[string]*hiddenRule, len(groups))
-	for i := range found {
-		f := &found[i]
+	for i := range s.Findings {
+		f := &s.Findings[i]
 		n := int(severity.Critical - min(max(f.Level, severity.Info), severity.Critical))
 		g := &groups[n]
 		g.Total++
@@ -81,6 +81,7 @@ func groupFindings(found []analyze.FindingRecord, t *timelineData) []levelGroup 
 	}
 	for i := range groups {
 		groups[i].Hidden = mostHidden(hidden[i])
+		groups[i].Total = max(groups[i].Total, s.Counts[groups[i].Level.String()])
 	}
 	return groups
 }

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/clawbook/openclaw-ir/analyze"
 	"github.com/clawbook/openclaw-ir/internal/console"
 	"github.com/clawbook/openclaw-ir/internal/severity"
 )
@@ -33,7 +32,11 @@ type step struct {
 	Type        string // what to type if it was not done
 }
 
-const maxGravest = 4
+// maxGravest and maxInstalls bound what the summary names one by one.
+const (
+	maxGravest  = 4
+	maxInstalls = 10
+)
 
 func summarize(v *pageView) summary {
 	s := summary{Worst: "none", When: whenWords(v), HowBad: badWords(v), Steps: stepsOf(v.Story)}
@@ -55,21 +58,24 @@ func summarize(v *pageView) summary {
 
 // verdict never says that nothing happened.
 func verdict(worst severity.Level) (says, advice string) {
+	const unknown = "This does not show that nothing happened: what could not be read is listed under “What was read”."
 	switch worst {
 	case severity.Critical:
-		return "There are critical signs of an intrusion", "Act as if the host, and every secret it held, is in somebody else’s hands, until each sign below is explained."
+		return "There are critical signs of an intrusion",
+			"Act as if the host, and every secret it held, is in somebody else’s hands, until each sign below is explained."
 	case severity.High:
-		return "There are grave signs", "Something was done or tried here that rarely has a harmless reason. Go through the findings one by one before anything is started again."
+		return "There are grave signs",
+			"Something was done, tried or read here that rarely has a harmless reason. Go through the findings one by one before anything is started again."
 	case severity.Medium:
-		return "Nothing grave was found, but some things need a look", "This does not show that nothing happened: what could not be read is listed under “What was read”."
+		return "Nothing grave was found, but some things need a look", unknown
 	}
-	return "No grave sign was found in what could be read", "This does not show that nothing happened: what could not be read is listed under “What was read”."
+	return "No grave sign was found in what could be read", unknown
 }
 
-// gravest adds the first finding of each rule, of what was done or of the rest.
-func gravest(list, cards []findingCard, done bool) []findingCard {
+// gravest adds the first finding of each rule, of what was carried out or of the rest.
+func gravest(list, cards []findingCard, carried bool) []findingCard {
 	for _, c := range cards {
-		if c.done() != done {
+		if done(c.FindingRecord) != carried {
 			continue
 		}
 		if len(list) < maxGravest && !slices.ContainsFunc(list, func(have findingCard) bool { return have.Rule == c.Rule }) {
@@ -77,11 +83,6 @@ func gravest(list, cards []findingCard, done bool) []findingCard {
 		}
 	}
 	return list
-}
-
-// done reports a finding of something that the agent did, however it ended.
-func (c *findingCard) done() bool {
-	return slices.Contains([]analyze.Sink{analyze.SinkExecuted, analyze.SinkWritten, analyze.SinkSent, analyze.SinkChanged}, c.Sink)
 }
 
 func whenWords(v *pageView) []string {
@@ -109,22 +110,10 @@ func atWords(at string) string {
 
 func badWords(v *pageView) []string {
 	var words []string
-	deeds, grave := map[string]int{}, 0
-	for i := range v.Findings {
-		if f := &v.Findings[i]; f.Level >= severity.High {
-			deeds[f.Deed]++
-			grave++
-		}
-	}
-	if grave > 0 {
-		words = append(words, plural(grave, "finding", "findings")+" at high or critical: "+mostOf(deeds)+".")
-	}
-	for i := range v.Installations {
+	for i := range v.Installations[:min(len(v.Installations), maxInstalls)] {
 		in := &v.Installations[i]
-		words = append(words, fmt.Sprintf("OpenClaw %s of %s: %s.", say(cmp.Or(in.Version, "of an unknown version")), say(cmp.Or(in.User, "an unknown user")), reachWords(in.Beyond)))
-		if i == 9 {
-			break
-		}
+		version, user := own(cmp.Or(in.Version, "of an unknown version")), own(cmp.Or(in.User, "an unknown user"))
+		words = append(words, fmt.Sprintf("OpenClaw %s of %s: %s.", version, user, reachWords(in.Beyond)))
 	}
 	if n := len(v.Exposures); n > 0 {
 		words = append(words, plural(n, "known vulnerability", "known vulnerabilities")+" could have been used while its version ran.")
@@ -140,24 +129,6 @@ func reachWords(beyond string) string {
 		return "its gateway could be reached from this machine only"
 	}
 	return "the evidence does not tell from where its gateway could be reached"
-}
-
-// mostOf lists what was counted, the most frequent first.
-func mostOf(counts map[string]int) string {
-	var names []string
-	for name := range counts {
-		names = append(names, name)
-	}
-	slices.SortFunc(names, func(a, b string) int { return cmp.Or(counts[b]-counts[a], strings.Compare(a, b)) })
-	var words []string
-	for i, name := range names {
-		if i == 6 {
-			words = append(words, "and others")
-			break
-		}
-		words = append(words, count(counts[name])+" "+say(name))
-	}
-	return strings.Join(words, ", ")
 }
 
 // stepsOf says which parts of the runbook the custody log tells of.

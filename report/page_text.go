@@ -10,7 +10,6 @@ import (
 
 	"github.com/clawbook/openclaw-ir/analyze"
 	"github.com/clawbook/openclaw-ir/internal/console"
-	"github.com/clawbook/openclaw-ir/internal/ioc"
 )
 
 // How much of a text the page shows at once, and how much of it the page holds at all. Bytes.
@@ -21,8 +20,10 @@ const (
 
 var pageFuncs = template.FuncMap{
 	"say": say, "lines": lines, "long": longText, "when": when, "moment": moment, "who": who, "ending": ending, "trust": trustOf,
-	"size": console.Size, "size64": func(n int) string { return console.Size(int64(n)) }, "brief": brief, "deedOf": textOf, "count": count, "role": roleOf, "plural": plural, "sum": func(a, b int) int { return a + b },
+	"size": console.Size, "size64": func(n int) string { return console.Size(int64(n)) }, "brief": brief, "deedOf": textOf,
+	"count": count, "role": roleOf, "plural": plural, "sum": func(a, b int) int { return a + b },
 	"join": func(list []string) string { return say(strings.Join(list, ", ")) }, "own": own,
+	"broken":  func(s string) string { return console.Escape(unlinked(s, defangWord)) },
 	"ownJoin": func(list []string) string { return own(strings.Join(list, ", ")) },
 }
 
@@ -33,12 +34,17 @@ func say(text any) string { return console.Escape(defang(head(fmt.Sprint(text), 
 func own(text any) string { return console.Escape(head(fmt.Sprint(text), heldOfText)) }
 
 // defang breaks addresses. A bare word with a dot in it stays: it is the name of a file or a setting far more often than a
-// host, and nothing on the page can be followed.
+// host, and no program makes links on the page.
 func defang(s string) string {
-	if strings.ContainsAny(s, ":/@") || strings.Trim(s, "0123456789.") == "" {
-		return ioc.Defang(s)
+	if !strings.Contains(s, "://") && !strings.Contains(s, "@") && strings.Count(s, ".") < 2 {
+		return s // quickly: so are most texts of a timeline
 	}
-	return s
+	return unlinked(s, func(word string) string {
+		if strings.Count(word, ".") >= 3 && strings.Trim(word, "0123456789.:/") == "" {
+			return defangWord(word)
+		}
+		return linkOnly(word)
+	})
 }
 
 // shownBrief is how much of a text stands in a line of a list. Bytes.

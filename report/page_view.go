@@ -18,21 +18,23 @@ type pageView struct {
 	Style  template.CSS
 	Script template.JS
 
-	Summary summary
-	Groups  []levelGroup
-	Total   int // findings
-	Open    rows[Item]
-	Undone  int // items that are still open
-	Posture rows[Weakness]
-	Exposed rows[Exposure]
-	Done    rows[Action]
-	Bundles rows[Bundle]
-	Known   rows[analyze.FindingRecord]
-	Sources rows[analyze.SourceCoverage]
-	Gaps    rows[openclaw.Gap]
-	Notes   rows[string]
-	Missing rows[string]
-	Faults  rows[string]
+	Summary   summary
+	Groups    []levelGroup
+	Total     int // findings, listed in the story or not
+	Skills    rows[Skill]
+	Open      rows[Item]
+	Addresses rows[Address]
+	Undone    int // items that are still open
+	Posture   rows[Weakness]
+	Exposed   rows[Exposure]
+	Done      rows[Action]
+	Bundles   rows[Bundle]
+	Known     rows[analyze.FindingRecord]
+	Sources   rows[analyze.SourceCoverage]
+	Gaps      rows[openclaw.Gap]
+	Notes     rows[string]
+	Missing   rows[string]
+	Faults    rows[string]
 
 	Events   int
 	LeftOut  int64
@@ -61,7 +63,8 @@ type plainEvent struct {
 func newPageView(s *Story, t *timelineData, a *pageAssets) *pageView {
 	v := &pageView{
 		Story: s, Policy: a.policy, Style: a.style, Script: a.script,
-		Groups: groupFindings(s.Findings, t), Total: len(s.Findings),
+		Groups: groupFindings(s, t), Total: len(s.Findings) + int(s.FindingsLeftOut),
+		Skills: firstRows(s.Skills), Addresses: firstRows(s.Addresses),
 		Open: firstRows(s.Open), Posture: firstRows(s.Posture), Exposed: firstRows(s.Exposures), Done: firstRows(s.Actions),
 		Bundles: firstRows(s.Bundles), Known: firstRows(s.Suppressed), Sources: firstRows(s.Coverage.Sources), Gaps: firstRows(gapsOf(s)),
 		Notes: firstRows(s.Coverage.Notes), Missing: firstRows(s.Coverage.Missing), Faults: firstRows(s.Case.Problems),

@@ -14,7 +14,8 @@ const GROUPS = [
 const NUMBERS = ["bytes", "returned", "pid", "line"];
 
 // SEARCHED are the columns in which a search looks.
-const SEARCHED = ["what", "target", "tool", "id", "agent", "session", "key", "asker", "name", "recorded", "cwd", "error", "marks", "rule", "source", "call", "kind"];
+const SEARCHED = ["what", "target", "tool", "id", "agent", "session", "key", "asker", "name", "recorded", "cwd", "error", "marks", "rule", "source",
+  "call", "kind"];
 
 function byId(id) {
   return document.getElementById(id);

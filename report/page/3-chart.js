@@ -51,7 +51,8 @@ class Chart {
     const most = Math.max(8, Math.floor((this.width - LEFT) / BAR));
     this.step = stepFor(this.until - this.from, most - 1);
     this.start = Math.floor(this.from / this.step) * this.step;
-    this.bars = Array.from({ length: Math.floor((this.until - this.start) / this.step) + 1 }, () => ({ all: 0, groups: GROUPS.map(() => 0), worst: 0, found: 0 }));
+    const length = Math.floor((this.until - this.start) / this.step) + 1;
+    this.bars = Array.from({ length }, () => ({ all: 0, groups: GROUPS.map(() => 0), worst: 0, found: 0 }));
     const e = this.events;
     for (const i of this.rows) {
       const bar = this.bars[Math.floor((e.time[i] - this.start) / this.step)];
@@ -76,7 +77,7 @@ class Chart {
     this.mark = draw("rect", { class: "cursor", y: 0, height: LANE + BARS, width: 0 });
     svg.append(this.mark);
     this.plot.replaceChildren(svg);
-    byId("bucket").textContent = "a bar is " + spanWords(this.step);
+    byId("bucket").textContent = "a bar is " + spanWords(this.step) + "; the lines say how many";
     this.point(-1);
     this.table();
   }
@@ -143,9 +144,11 @@ class Chart {
     const bars = this.bars.slice(i, to + 1);
     const sum = (of) => bars.reduce((n, bar) => n + of(bar), 0);
     const all = sum((bar) => bar.all), found = sum((bar) => bar.found), worst = Math.max(...bars.map((bar) => bar.worst));
-    const parts = GROUPS.map((group, g) => [sum((bar) => bar.groups[g]), group.says]).filter(([n]) => n > 0).map(([n, says]) => number(n) + " " + says);
+    const counts = GROUPS.map((group, g) => [sum((bar) => bar.groups[g]), group.says]);
+    const parts = counts.filter(([n]) => n > 0).map(([n, says]) => number(n) + " " + says);
     const of = found ? `; ${number(found)} of findings, the worst ${LEVELS[worst]}` : "";
-    return `${clock(this.start + i * this.step).slice(0, -4)} to ${clock(this.start + (to + 1) * this.step).slice(0, -4)}: ${number(all)} ${all === 1 ? "event" : "events"}${all ? " (" + parts.join(", ") + ")" : ""}${of}`;
+    const span = [i, to + 1].map((n) => clock(this.start + n * this.step).slice(0, -4)).join(" to ");
+    return `${span}: ${number(all)} ${all === 1 ? "event" : "events"}${all ? " (" + parts.join(", ") + ")" : ""}${of}`;
   }
 
   table() {

@@ -75,8 +75,9 @@ class Detail {
       ["Time (UTC)", clock(e.time[i]) + (e.untimed[i] ? " (of the record before: it bears none of its own)" : "")],
       ["Agent", text("agent")], ["Who asked", text("asker")], ["Calls itself", text("name")], ["Tool", text("tool")], ["To or from", text("target")],
       ["How it ended", text("ending")], ["Error", text("error")], ["Directory", text("cwd")], ["Path recorded", text("recorded")],
-      ["Size", e.bytes[i] ? bytes(e.bytes[i]) : ""], ["Returned", e.returned[i] ? bytes(e.returned[i]) : ""], ["Process", e.pid[i] ? String(e.pid[i]) : ""],
-      ["Rule", text("rule")], ["Marks", text("marks")], ["Session", [text("key"), text("session")].filter(Boolean).join(" ")], ["Call", text("call")], ["Follows", text("parent")],
+      ["Size", e.bytes[i] ? bytes(e.bytes[i]) : ""], ["Returned", e.returned[i] ? bytes(e.returned[i]) : ""],
+      ["Process", e.pid[i] ? String(e.pid[i]) : ""], ["Rule", text("rule")], ["Marks", text("marks")],
+      ["Session", [text("key"), text("session")].filter(Boolean).join(" ")], ["Call", text("call")], ["Follows", text("parent")],
       ["Recorded in", text("source") ? `${text("source")}, line ${e.line[i]} (${text("form")})` : ""], ["SHA-256", text("digest")],
     ];
     const list = make("dl");
