@@ -22,11 +22,18 @@ type summary struct {
 	Steps   []step
 }
 
+// Drill reports that steps were only simulated.
+func (s *summary) Drill() bool {
+	return slices.ContainsFunc(s.Steps, func(st step) bool { return st.Simulated > 0 })
+}
+
 // A step is one part of the runbook, and whether the custody log tells of it.
 type step struct {
 	Name, Means string
 	Count       int
-	Failed      int
+	Failed      int // or done in part
+	Simulated   int // in a drill
+	Undone      bool
 	Last        time.Time
 	LastAction  string
 	Type        string // what to type if it was not done
@@ -131,6 +138,21 @@ func reachWords(beyond string) string {
 	return "the evidence does not tell from where its gateway could be reached"
 }
 
+// looking are the subcommands that change nothing.
+var looking = []string{"--dry-run", "list", "open", "status", "verify"}
+
+func (st *step) take(a *Action) {
+	st.Count++
+	st.Last, st.LastAction = a.Time, a.Action
+	st.Undone = strings.HasSuffix(a.Action, " undo") || strings.HasSuffix(a.Action, " thaw")
+	switch {
+	case a.Result == "simulated":
+		st.Simulated++
+	case a.Result == "failed", a.Exit != nil && *a.Exit != 0:
+		st.Failed++
+	}
+}
+
 // stepsOf says which parts of the runbook the custody log tells of.
 func stepsOf(s *Story) []step {
 	steps := []step{
@@ -140,16 +162,10 @@ func stepsOf(s *Story) []step {
 	}
 	for i := range s.Actions {
 		a := &s.Actions[i]
-		verb, _, _ := strings.Cut(a.Action, " ")
-		for j := range steps {
-			if steps[j].Name != verb {
-				continue
-			}
-			steps[j].Count++
-			steps[j].Last, steps[j].LastAction = a.Time, a.Action
-			if a.Result == "failed" || a.Exit != nil && *a.Exit != 0 {
-				steps[j].Failed++
-			}
+		verb, rest, _ := strings.Cut(a.Action, " ")
+		n := slices.IndexFunc(steps, func(st step) bool { return st.Name == verb })
+		if n >= 0 && a.Result != "begun" && !slices.Contains(looking, rest) {
+			steps[n].take(a)
 		}
 	}
 	return steps

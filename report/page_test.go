@@ -100,11 +100,17 @@ func pageText(root *html.Node) string {
 		if slices.Contains([]string{"style", "script", "svg"}, n.Data) {
 			return
 		}
+		if n.Data == "q" {
+			b.WriteString("“")
+		}
 		for c := range n.ChildNodes() {
 			walk(c)
 		}
 		if strings.Contains(" p h1 h2 h3 h4 li dt dd tr summary caption div section code ", " "+n.Data+" ") {
 			b.WriteByte('\n')
+		}
+		if n.Data == "q" {
+			b.WriteString("”")
 		}
 		if n.Data == "td" || n.Data == "th" || n.Data == "option" {
 			b.WriteString(" | ")
@@ -165,9 +171,33 @@ func TestPageSaysWhatTheStorySays(t *testing.T) {
 func TestEmptyPage(t *testing.T) {
 	root, _ := page(t, &Story{})
 	isClosed(t, root)
-	for _, want := range []string{"Nothing was found with 0 rules", "The custody log tells of no contain", "The log is empty.", "No bundle was sealed"} {
+	for _, want := range []string{"Nothing was found with 0 rules", "The custody log tells of no “contain”", "The log is empty.", "No bundle was sealed"} {
 		if !strings.Contains(pageText(root), want) {
 			t.Errorf("an empty page does not say %q", want)
+		}
+	}
+}
+
+// TestStepsOfTheRunbook says of what was done what the custody log says, and of what was not, what to type.
+func TestStepsOfTheRunbook(t *testing.T) {
+	three := 3
+	for _, c := range []struct {
+		want    string
+		actions []Action
+	}{
+		{"The custody log tells of no “contain” (the agent stopped, the host closed). If it was not done otherwise, type: sudo openclaw-ir contain", nil},
+		{"The custody log tells of no “contain”", []Action{{Action: "contain status", Result: "done"}, {Action: "contain", Result: "begun"}}},
+		{"contain 2 steps; the last, “contain”, at", []Action{{Action: "contain freeze", Result: "frozen"}, {Action: "contain", Result: "done"}}},
+		{"“contain” was undone, at", []Action{{Action: "contain", Result: "done"}, {Action: "contain undo", Result: "done"}}},
+		{"1 of 1 steps of “collect” did not wholly succeed", []Action{{Action: "collect", Result: "done in part", Exit: &three}}},
+		{"A drill: steps were simulated", []Action{{Action: "contain stop", Result: "simulated"}}},
+		{"contain 1 step, 1 simulated;", []Action{{Action: "contain stop", Result: "simulated"}}},
+	} {
+		s := small()
+		s.Actions = c.actions
+		root, _ := page(t, s)
+		if text := pageText(root); !strings.Contains(text, c.want) {
+			t.Errorf("with %v the page does not say %q", c.actions, c.want)
 		}
 	}
 }
