@@ -77,7 +77,7 @@ func keptAs(ctx context.Context, cs *casefile.Case, name string, o VerifyOptions
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		k.Note = "only its seal is here: the bundle was written to another place, or moved there"
-		k.Problem = cmp.Or(k.Problem, k.forged(o.Signer))
+		k.Problem = cmp.Or(k.Problem, k.forged(name, o.Signer))
 		return k, nil
 	case err != nil:
 		k.Problem = cmp.Or(k.Problem, err.Error())
@@ -97,14 +97,17 @@ func keptAs(ctx context.Context, cs *casefile.Case, name string, o VerifyOptions
 	if err != nil {
 		return k, err
 	}
-	k.Problem = cmp.Or(k.Problem, report.first())
+	k.Problem = cmp.Or(k.Problem, report.first(), k.forged(name, o.Signer))
 	return k, nil
 }
 
-// forged says why the seal is not one that the case's key signed; empty if it is.
-func (k *Kept) forged(signer string) string {
+// forged says why the seal is not one that the case's key signed for the bundle of this name; empty if it is.
+func (k *Kept) forged(name, signer string) string {
 	if k.Seal == nil {
 		return ""
+	}
+	if k.Seal.Bundle != name {
+		return fmt.Sprintf("its seal is of another bundle, %q", k.Seal.Bundle)
 	}
 	if err := k.Seal.VerifySignature(); err != nil {
 		return err.Error()

@@ -3,14 +3,18 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/clawbook/openclaw-ir/internal/casefile"
 	"github.com/clawbook/openclaw-ir/internal/console"
@@ -185,6 +189,42 @@ func TestTamperedFilesOfCase(t *testing.T) {
 		}
 	}
 	r.verify(exitDone)
+}
+
+// A log is somebody's text: what it names lies in the case, or is a problem; nothing outside is opened, and nothing waits for ever.
+func TestHostileCase(t *testing.T) {
+	r := newResponder(t, "2026.1.30")
+	cs, err := casefile.Open(r.cases, "one", true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cs.Close()
+	r.write("secret", "x")
+	names := []string{"/etc/passwd", "../../secret", "bundles/../../../secret", "bundles/pipe", "bundles/out", "bundles", "bundles/", "bundles/\x1b[2J\u202e"}
+	for _, name := range names {
+		sum := sha256.Sum256([]byte("x"))
+		err := cs.Append(casefile.Entry{Action: "\x1b[2J\n", Object: "<b>\u202e\xff", Result: "\r", Note: "\t", Digests: []casefile.Digest{{Name: name, SHA256: hex.EncodeToString(sum[:])}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(syscall.Mkfifo(cs.Path("bundles", "pipe"), 0o600), os.Symlink(filepath.Join(r.dir, "secret"), cs.Path("bundles", "out"))); err != nil {
+		t.Fatal(err)
+	}
+	v := r.verify(exitFound)
+	for _, name := range names {
+		if name != "bundles" && !slices.ContainsFunc(v.files, func(f caseFile) bool { return f.Path == name && f.Problem != "" }) {
+			t.Errorf("%q is no problem: %+v", name, v.files)
+		}
+	}
+	for _, command := range []string{"show", "verify"} {
+		_, stdout, stderr := r.run("case", command, "one", "--case-dir", r.cases)
+		for _, c := range stdout + stderr {
+			if c != '\n' && (c < ' ' || c == 0x7f || unicode.Is(unicode.Bidi_Control, c)) {
+				t.Errorf("%s prints %q", command, c)
+			}
+		}
+	}
 }
 
 // at is a moment of the day on which the lines of a test were written.
