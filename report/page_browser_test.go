@@ -20,6 +20,7 @@ import (
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
+	"github.com/clawbook/openclaw-ir/analyze"
 )
 
 // A tab is a page in a real browser, with everything that it asked for and complained of.
@@ -241,6 +242,9 @@ func TestHostilePageInBrowser(t *testing.T) {
 		e.What, e.Agent, e.Session, e.Tool, e.Kind = text, text, text, text, small().Events[i%2].Kind
 		s.Events = append(s.Events, e)
 	}
+	for _, at := range []string{"0001-01-01T00:00:00.000Z", "9999-12-31T23:59:59.999Z", "yesterday", ""} {
+		s.Events = append(s.Events, analyze.Record{Time: at, What: at})
+	}
 	b := browse(t, &s, true)
 	for range len(s.Events) {
 		b.press("j" + kb.Enter)
@@ -252,6 +256,14 @@ func TestHostilePageInBrowser(t *testing.T) {
 		t.Error("a text of the evidence became part of the page")
 	}
 	hits.Range(func(path, _ any) bool { t.Errorf("%v was asked for", path); return true })
+	b.quiet()
+}
+
+// TestEmptyPageInBrowser has nothing to show, and shows it.
+func TestEmptyPageInBrowser(t *testing.T) {
+	b := browse(t, &Story{}, true)
+	b.until(matches + ` === "0 of 0 events"`)
+	b.press("j" + kb.Enter + "/x" + kb.Escape)
 	b.quiet()
 }
 

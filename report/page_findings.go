@@ -181,18 +181,19 @@ func roleOf(r analyze.Role) string {
 // A trust is whose input something was: the word, a name for the style, and what the word means.
 type trust struct{ Word, Style, Means string }
 
+var trusts = []trust{
+	{analyze.TrustOwner, analyze.TrustOwner, "the owner, as far as the record tells"},
+	{analyze.TrustPaired, analyze.TrustPaired, "somebody who was let in"},
+	{analyze.TrustUnknown, analyze.TrustUnknown, "a sender who is on no list"},
+	{analyze.TrustExternal, analyze.TrustExternal, "content that others wrote"},
+	{analyze.TrustSystem, analyze.TrustSystem, "a schedule, another agent or OpenClaw itself"},
+}
+
+func allTrusts() []trust { return trusts }
+
 func trustOf(word string) trust {
-	switch word {
-	case analyze.TrustOwner:
-		return trust{word, word, "the owner, as far as the record tells"}
-	case analyze.TrustPaired:
-		return trust{word, word, "somebody who was let in"}
-	case analyze.TrustUnknown:
-		return trust{word, word, "a sender who is on no list"}
-	case analyze.TrustExternal:
-		return trust{word, word, "content that others wrote"}
-	case analyze.TrustSystem:
-		return trust{word, word, "a schedule, another agent or OpenClaw itself"}
+	if i := slices.IndexFunc(trusts, func(t trust) bool { return t.Word == word }); i >= 0 {
+		return trusts[i]
 	}
 	return trust{Word: say(word), Style: "other"}
 }

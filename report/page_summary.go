@@ -125,7 +125,29 @@ func badWords(v *pageView) []string {
 	if n := len(v.Exposures); n > 0 {
 		words = append(words, plural(n, "known vulnerability", "known vulnerabilities")+" could have been used while its version ran.")
 	}
+	if gaps := gapWords(v); gaps != "" {
+		words = append(words, "Not everything could be read: "+gaps+". See “What was read”.")
+	}
 	return words
+}
+
+// gapWords counts what is missing from what was read.
+func gapWords(v *pageView) string {
+	var words []string
+	for _, c := range []struct {
+		n         int
+		one, many string
+	}{
+		{len(gapsOf(v.Story)), "gap", "gaps"},
+		{int(v.Coverage.Unparsed), "record not understood", "records not understood"},
+		{int(v.Coverage.Cut), "text matched in part", "texts matched in part"},
+		{len(v.Coverage.Missing), "part of this report missing", "parts of this report missing"},
+	} {
+		if c.n > 0 {
+			words = append(words, plural(c.n, c.one, c.many))
+		}
+	}
+	return strings.Join(words, ", ")
 }
 
 func reachWords(beyond string) string {

@@ -19,7 +19,7 @@ const (
 )
 
 var pageFuncs = template.FuncMap{
-	"say": say, "lines": lines, "long": longText, "when": when, "moment": moment, "who": who, "ending": ending, "trust": trustOf,
+	"say": say, "lines": lines, "long": longText, "when": when, "moment": moment, "who": who, "ending": ending, "trust": trustOf, "trusts": allTrusts,
 	"size": console.Size, "size64": func(n int) string { return console.Size(int64(n)) }, "brief": brief, "deedOf": textOf,
 	"count": count, "role": roleOf, "plural": plural, "sum": func(a, b int) int { return a + b },
 	"join": func(list []string) string { return say(strings.Join(list, ", ")) }, "own": own,
