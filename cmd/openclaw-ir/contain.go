@@ -65,12 +65,14 @@ type step struct {
 	contain.Check
 }
 
-func (e env) stepLine(s step) string { return markedLine(s, e.mark(s.OK)) }
-
-func markedLine(s step, mark string) string {
+func (e env) stepLine(s step) string {
 	if s.Record == "plan" {
 		return fmt.Sprintf("  %-10s %s", s.Step, console.Escape(s.Detail))
 	}
+	return markedLine(s, e.mark(s.OK))
+}
+
+func markedLine(s step, mark string) string {
 	line := fmt.Sprintf("%-8s %s  %s", s.Step, mark, console.Escape(s.What))
 	if s.Detail != "" {
 		line += ": " + console.Escape(s.Detail)

@@ -157,7 +157,7 @@ func (x *drilling) opening() []string {
 		`Its owner says: "` + x.state.Notice + `"`,
 		"Now you go through what you would do there. Lines marked \"simulated\" say what would be done to a running host; all else is real.",
 	} {
-		text = append(text, console.Wrap(paragraph, min(x.console.Facts().Width, 80))...)
+		text = append(text, console.Wrap(paragraph, x.width())...)
 	}
 	return text
 }
@@ -212,7 +212,7 @@ func (x *drilling) end(err error) error {
 	}
 	x.write(guided{Record: "end", Exit: &d.Exit, End: d, text: x.endText(d)})
 	if page := newest(x.cs, casefile.ReportDir, "*.html"); x.c.Bool("open") && len(page) > 0 {
-		x.console.Printf("open %q", page[0])
+		x.open("the page", page[0])
 	}
 	if d.Exit != exitDone {
 		return &codeError{d.Exit, errors.New("a step of the drill did not end as it should: see above"), nil}

@@ -22,6 +22,14 @@ type played struct {
 	Simulated bool `json:"simulated"`
 }
 
+func (x *drilling) playedLine(l played) string {
+	mark := x.console.Paint(console.Info, "simulated")
+	if l.Record == "plan" {
+		return fmt.Sprintf("  %-10s %s  %s", l.Step, mark, console.Escape(l.Detail))
+	}
+	return markedLine(l.step, mark)
+}
+
 // A play plays one command on the files of the drill's host: it reads them, prints lines and notes them in the case.
 type play struct {
 	*drilling
@@ -39,7 +47,7 @@ func (x *drilling) playing(name string, do func(*play, []*openclaw.Installation)
 	}
 	defer root.Close()
 	p := &play{drilling: x, root: root}
-	p.lines, err = console.NewLines(x.console, x.c.Bool("json"), map[string]any{"command": name, "simulated": true}, func(l played) string { return markedLine(l.step, "simulated") })
+	p.lines, err = console.NewLines(x.console, x.c.Bool("json"), map[string]any{"command": name, "simulated": true}, x.playedLine)
 	if err == nil {
 		installs, gaps := openclaw.Find(root, openclaw.FindOptions{UID: -1})
 		for _, g := range gaps {
@@ -76,7 +84,7 @@ func (p *play) note(action, object string) {
 
 func (x *drilling) playContain(ctx context.Context) int {
 	return x.playing("contain", func(p *play, installs []*openclaw.Installation) error {
-		p.show(step{"frozen", "frozen", contain.Check{What: fmt.Sprintf("the gateway of user %s and what it started; nothing is lost, \"no\" below thaws them", drill.User), OK: true}})
+		p.show(step{"frozen", "frozen", contain.Check{What: strings.Join(gatewaysOf(installs), "; "), OK: true, Detail: `"no" below thaws it`}})
 		p.plan(installs)
 		if yes, err := agreed(x.c, x.env); err != nil || !yes {
 			x.no = err == nil
@@ -85,7 +93,7 @@ func (x *drilling) playContain(ctx context.Context) int {
 			return err
 		}
 		p.stop(installs)
-		x.console.Printf("contained (simulated); on a running host openclaw-ir contain undo takes it back")
+		x.console.Printf("contained (simulated); openclaw-ir contain undo would take it back")
 		return ctx.Err()
 	})
 }
@@ -93,19 +101,19 @@ func (x *drilling) playContain(ctx context.Context) int {
 // plan says what contain would do on the host that the files are of.
 func (p *play) plan(installs []*openclaw.Installation) {
 	for i, part := range []struct{ name, detail string }{
-		{"keep", "volatile state, and what stopping would lose, in a sealed bundle of this case"},
-		{"stop", strings.Join(gatewaysOf(installs), "; ") + "; stays stopped after a reboot"},
-		{"close", fmt.Sprintf("the firewall: deny incoming, keep your own way in, close %s; IPv6 too", portsOf(installs))},
+		{"keep", "what stopping would lose, in a sealed bundle"},
+		{"stop", strings.Join(gatewaysOf(installs), "; ")},
+		{"close", "the firewall, except for your own way in; ports " + portsOf(installs)},
 		{"verify", "ports, processes, units, rules"},
 	} {
-		p.show(step{"plan", fmt.Sprintf("%d %s", i+1, part.name), contain.Check{What: part.name, OK: true, Detail: part.detail + " (simulated)"}})
+		p.show(step{"plan", fmt.Sprintf("%d %s", i+1, part.name), contain.Check{What: part.name, OK: true, Detail: part.detail}})
 	}
 }
 
 func (p *play) stop(installs []*openclaw.Installation) {
-	p.say("keep", "volatile state", "sealed")
+	p.say("keep", "what stopping would lose", "sealed")
 	for _, gateway := range gatewaysOf(installs) {
-		p.say("stop", gateway, "killed, and cannot be started")
+		p.say("stop", gateway, "killed")
 	}
 	p.say("close", "firewall", "closed, but for your own way in")
 	p.say("verify", "no process for 10 s", "nothing came back")
@@ -116,7 +124,7 @@ func (p *play) stop(installs []*openclaw.Installation) {
 // gatewaysOf names the gateway of each installation, and what starts it as far as the files tell.
 func gatewaysOf(installs []*openclaw.Installation) (list []string) {
 	for _, in := range installs {
-		what := fmt.Sprintf("the gateway of user %s, OpenClaw %s", orUnknown(in.User), orUnknown(in.Version))
+		what := fmt.Sprintf("gateway of user %s, OpenClaw %s", orUnknown(in.User), orUnknown(in.Version))
 		for _, u := range in.Units {
 			what += ", " + u.Name()
 		}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/clawbook/openclaw-ir/internal/console"
 	"github.com/urfave/cli/v2"
@@ -93,7 +94,7 @@ func (g *guide) introduce(number int, s *stage) {
 	line := guided{Record: "stage", stage: s, Name: s.Name, Number: number, Of: g.of}
 	for _, a := range s.commands() {
 		if !g.c.Bool("yes") || g.c.Bool("dry-run") { // or it stands right below
-			text = append(text, "  command  "+a.text())
+			text = append(text, g.beside("command", shellLines(a.text(), g.width()-labelWidth))...)
 		}
 		line.Commands = append(line.Commands, a.argv)
 	}
@@ -101,15 +102,23 @@ func (g *guide) introduce(number int, s *stage) {
 	g.write(line)
 }
 
-// labelled is a text beside its label, no wider than 80 columns.
-func (g *guide) labelled(label, text string) (lines []string) {
-	for i, line := range console.Wrap(text, min(g.console.Facts().Width, 80)-11) {
-		if i > 0 {
-			label = ""
-		}
-		lines = append(lines, fmt.Sprintf("  %-7s  %s", label, line))
+// width is how many columns a guide's text takes: what is wider is hard to read.
+func (g *guide) width() int { return min(g.console.Width(), 80) }
+
+// labelWidth is the columns of a label.
+const labelWidth = 11
+
+// labelled is a text beside its label.
+func (g *guide) labelled(label, text string) []string {
+	return g.beside(label, console.Wrap(text, g.width()-labelWidth))
+}
+
+func (g *guide) beside(label string, lines []string) (text []string) {
+	for _, line := range lines {
+		text = append(text, g.console.Paint(console.Dim, fmt.Sprintf("  %-7s  ", label))+line)
+		label = ""
 	}
-	return lines
+	return text
 }
 
 // agree asks whether to do a stage. It returns [errLeft] if the person leaves.
@@ -148,11 +157,22 @@ func (g *guide) do(s *stage) int {
 }
 
 func (g *guide) sayResult(s *stage, result string, code *int) {
-	g.write(guided{Record: "result", Name: s.Name, Result: result, Exit: code, text: []string{s.Name + ": " + result}})
+	style := console.Warn
+	switch {
+	case code == nil:
+	case *code == exitDone:
+		style = console.Good
+	case !succeeded(*code):
+		style = console.Bad
+	}
+	g.write(guided{Record: "result", Name: s.Name, Result: result, Exit: code, text: []string{s.Name + ": " + g.console.Paint(style, result)}})
 }
 
 func (g *guide) act(s *stage, a act) int {
-	text := []string{"", g.console.Paint(console.Strong, "$ "+a.text())}
+	text := []string{""}
+	for _, line := range shellLines("$ "+a.text(), g.width()) {
+		text = append(text, g.console.Paint(console.Strong, line))
+	}
 	g.write(guided{Record: "command", Name: s.Name, Commands: [][]string{a.argv}, Played: a.play != nil, text: text})
 	if a.play != nil {
 		return a.play(g.c.Context)
@@ -192,6 +212,21 @@ func typedLine(argv []string) string {
 		words = append(words, shellWord(w))
 	}
 	return strings.Join(words, " ")
+}
+
+// shellLines breaks a command line before its options where it is wider than width columns, as a shell takes it.
+func shellLines(line string, width int) []string {
+	if utf8.RuneCountInString(line) <= width {
+		return []string{line}
+	}
+	at := 0
+	for limit := width - len(` \`); at == 0; limit++ { // a long word has a line to itself
+		if limit > len(line) {
+			return []string{line}
+		}
+		at = breakAt(line, limit)
+	}
+	return append([]string{line[:at] + ` \`}, shellLines("    "+line[at+1:], width)...)
 }
 
 var plainWord = regexp.MustCompile(`^[A-Za-z0-9_@%+=:,./-]+$`)

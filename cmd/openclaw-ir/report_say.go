@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path"
-	"runtime"
 	"strings"
 
 	"github.com/clawbook/openclaw-ir/collect"
@@ -23,7 +21,7 @@ const reportConfig = "/etc/openclaw-ir/report.json"
 func (x *reporting) address() (string, error) {
 	to := x.c.String("to")
 	if to == "" && x.template.Name == report.Templates()[0].Name {
-		root, err := host.OpenRoot("/")
+		root, err := x.openHost("/")
 		if err != nil {
 			return "", err
 		}
@@ -143,39 +141,9 @@ func (x *reporting) user() string {
 	return orUnknown(x.getenv("USER"))
 }
 
-// openDraft opens the draft in the mail program of the person at the desk. Root does not: a mail program has no business with
-// root's rights.
+// openDraft opens the draft in the mail program of the person at the desk.
 func (x *reporting) openDraft(files []reportFile) {
-	kept := x.kept(files)
-	if len(kept) == 0 {
-		return
+	if kept := x.kept(files); len(kept) > 0 {
+		x.open("the draft", x.cs.Path(casefile.ReportDir, kept[0].name))
 	}
-	draft := x.cs.Path(casefile.ReportDir, kept[0].name)
-	program := "xdg-open"
-	if runtime.GOOS == "darwin" {
-		program = "open"
-	}
-	if x.uid == 0 {
-		x.console.Printf("not opened: root runs no mail program; copy the draft to your own account and type: %s %s", program, path.Base(draft))
-		return
-	}
-	runner, err := host.NewTrusted()
-	if err == nil {
-		err = runner.Start(host.Command{Argv: []string{program, draft}, Env: x.desktop()})
-	}
-	if err != nil {
-		x.console.Warningf("opening the draft: %v; open %q yourself", err, draft)
-	}
-}
-
-// desktop is what a program of the desktop must know of it.
-func (x *reporting) desktop() (env []string) {
-	for _, name := range []string{
-		"HOME", "USER", "LANG", "DISPLAY", "WAYLAND_DISPLAY", "XAUTHORITY", "DBUS_SESSION_BUS_ADDRESS", "XDG_RUNTIME_DIR", "XDG_CURRENT_DESKTOP", "XDG_DATA_DIRS", "XDG_CONFIG_HOME",
-	} {
-		if v := x.getenv(name); v != "" {
-			env = append(env, name+"="+v)
-		}
-	}
-	return env
 }

@@ -37,6 +37,8 @@ Examples:
 			&cli.StringSliceFlag{Name: "allow-from", Usage: "contain: let SSH from this `ADDRESS` in too"},
 			&cli.StringSliceFlag{Name: "state-dir", Usage: "look at this OpenClaw state `DIR` too"},
 			&cli.StringFlag{Name: "out", Usage: "rotate: write the new values to the new `FILE` (0600) instead of showing them"},
+			&cli.StringFlag{Name: "noticed", Usage: "report: `TEXT`, what you noticed, in your words"},
+			&cli.StringFlag{Name: "at", Usage: "report: `WHEN` you noticed it, in your words"},
 			&cli.BoolFlag{Name: "json", Usage: "one JSON object a line, a version first; what the steps print stands between"},
 		),
 		OnUsageError: onUsageError,
@@ -143,48 +145,41 @@ func (x *runbook) close() {
 	}
 }
 
+// steps are the command of each step, and the options of ours that it is given.
+var steps = map[string]struct{ command, options []string }{
+	"contain": {[]string{"contain"}, []string{"--state-dir", "--allow-from", "-r", "-R", "-p", "--yes"}},
+	"collect": {[]string{"collect"}, []string{"--state-dir", "-r", "-R", "-p"}},
+	"rotate":  {[]string{"rotate", "--yes"}, []string{"--state-dir", "--out"}}, // the runbook has shown its plan and asked
+	"analyze": {[]string{"analyze", "findings", "--level", "high"}, []string{"--state-dir"}},
+	"report":  {[]string{"report"}, []string{"--state-dir", "-r", "-R", "--noticed", "--at", "--yes"}},
+}
+
 // commandOf is the command line of a step, as it would be typed.
 func (x *runbook) commandOf(name string) []string {
-	argv := map[string][]string{
-		"contain": {"contain"}, "collect": {"collect"}, "rotate": {"rotate", "--yes"}, "analyze": {"analyze", "findings", "--level", "high"}, "report": {"report"},
-	}[name]
-	argv = append(append(argv, x.caseArgs()...), x.given("--state-dir")...)
-	switch name {
-	case "contain":
-		argv = append(append(argv, x.given("--allow-from")...), x.recipients()...)
-		if x.c.Bool("yes") {
-			argv = append(argv, "--yes")
-		}
-	case "collect":
-		argv = append(argv, x.recipients()...)
-	case "report": // seals the list of tokens to them
-		argv = append(append(argv, x.given("-r")...), x.given("-R")...)
-		if x.c.Bool("yes") {
-			argv = append(argv, "--yes")
-		}
-	case "rotate":
-		if out := x.c.String("out"); out != "" {
-			argv = append(argv, "--out", out)
-		}
-	}
-	if x.c.Bool("json") {
-		argv = append(argv, "--json")
+	argv := append(slices.Clone(steps[name].command), x.caseArgs()...)
+	for _, option := range append(slices.Clone(steps[name].options), "--json") {
+		argv = append(argv, x.given(option)...)
 	}
 	return argv
 }
 
-// given are the values of an option, each behind its name.
+// given is an option of ours as it was given, with each of its values; nothing if it was not.
 func (x *runbook) given(option string) (argv []string) {
-	for _, value := range x.c.StringSlice(strings.TrimLeft(option, "-")) {
-		argv = append(argv, option, value)
-	}
-	return argv
-}
-
-func (x *runbook) recipients() []string {
-	argv := append(x.given("-r"), x.given("-R")...)
-	if x.c.Bool("passphrase") {
-		argv = append(argv, "-p")
+	name := strings.TrimLeft(option, "-")
+	i := slices.IndexFunc(x.c.Command.Flags, func(f cli.Flag) bool { return slices.Contains(f.Names(), name) })
+	switch x.c.Command.Flags[i].(type) {
+	case *cli.BoolFlag:
+		if x.c.Bool(name) {
+			argv = append(argv, option)
+		}
+	case *cli.StringSliceFlag:
+		for _, value := range x.c.StringSlice(name) {
+			argv = append(argv, option, value)
+		}
+	default:
+		if value := x.c.String(name); value != "" {
+			argv = append(argv, option, value)
+		}
 	}
 	return argv
 }

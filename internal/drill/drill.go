@@ -20,7 +20,7 @@ type State struct {
 
 // Host is the name of every state's host, and User of the account that OpenClaw runs as.
 const (
-	Host = "clawhost"
+	Host = "drill-clawhost" // so that every output says what it is
 	User = "claw"
 )
 
