@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"cmp"
 	"fmt"
 
 	"github.com/clawbook/openclaw-ir/internal/casefile"
@@ -98,10 +97,9 @@ func showText(c *cli.Context, e env, cs *casefile.Case, l *caseLook) error {
 	}
 	var rows [][]string
 	for _, f := range l.files {
-		state := cmp.Or(f.Problem, f.Note, "unchanged")
-		rows = append(rows, []string{f.Path, console.Size(f.Size), state})
+		rows = append(rows, fileCells(f))
 	}
-	if err := e.console.Table([]string{"FILE", "SIZE", "STATE"}, rows); err != nil {
+	if err := e.console.Table([]string{"OK", "SIZE", "FILE"}, rows); err != nil {
 		return err
 	}
 	fmt.Fprintln(e.console.Out())
@@ -115,4 +113,16 @@ func showText(c *cli.Context, e env, cs *casefile.Case, l *caseLook) error {
 		}
 	}
 	return nil
+}
+
+// fileCells are a file in the table: "ok" says that it is as the log has it.
+func fileCells(f caseFile) []string {
+	mark, name := "ok", f.Path
+	switch {
+	case f.Problem != "":
+		mark, name = "NO", f.Path+": "+f.Problem
+	case f.Note != "":
+		mark, name = "-", f.Path+": "+f.Note
+	}
+	return []string{mark, console.Size(f.Size), name}
 }

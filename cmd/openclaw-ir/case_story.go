@@ -79,7 +79,7 @@ func (s *story) tell(c *chapter) {
 		a, r := actionAndResult(line.Entry)
 		text := s.flow(fmt.Sprintf("%5d  %s  %s  %s", line.Number, line.Entry.Time.Format("15:04:05"), pad(a, action), pad(r, result)), s.details(line.Entry))
 		text[0] = strings.TrimRight(text[0], " ")
-		s.write(text)
+		s.write(append(text, s.digests(line.Entry)...))
 	}
 	fmt.Fprintln(s.out)
 }
@@ -99,19 +99,40 @@ func (s *story) details(e *casefile.Entry) (parts []string) {
 		parts = append(parts, s.short(e.Object))
 	}
 	parts = append(parts, e.Note)
-	for _, d := range e.Digests {
-		parts = append(parts, d.Name+" "+d.SHA256)
+	if len(e.Digests) == 1 {
+		parts = append(parts, e.Digests[0].Name+"  "+e.Digests[0].SHA256)
 	}
 	return parts
+}
+
+// digests are those of several files, one below the other.
+func (s *story) digests(e *casefile.Entry) (lines []string) {
+	if len(e.Digests) < 2 {
+		return nil
+	}
+	longest := 0
+	for _, d := range e.Digests {
+		longest = max(longest, width(console.Escape(d.Name)))
+	}
+	for _, d := range e.Digests {
+		name := indent + console.Escape(d.Name)
+		if wide := pad(name, longest+len(indent)); width(wide)+2+len(d.SHA256) <= s.width {
+			name = wide
+		}
+		lines = append(lines, s.flow(name, []string{d.SHA256})...)
+	}
+	return lines
 }
 
 // short is what was done something to; what lies in the case has its path there.
 func (s *story) short(object string) string { return strings.TrimPrefix(object, s.dir+"/") }
 
+// indent is where what belongs to a line stands below it.
+const indent = "       "
+
 // flow puts parts behind a beginning, two spaces apart, in lines that end before the width where that is possible: the parts that
 // do not fit stand below.
 func (s *story) flow(begin string, parts []string) (lines []string) {
-	const indent = "       "
 	line := begin
 	for _, part := range parts {
 		if part = console.Escape(part); part == "" {

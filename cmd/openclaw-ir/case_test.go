@@ -250,7 +250,8 @@ func storyLines() (lines []casefile.Line) {
 	add("12:00:01", root, 8, casefile.Entry{Action: "rotate replace gateway.auth.token", Object: "/home/claw/\x1b[2J\u202e.json", Result: "done"})
 	lines = append(lines, casefile.Line{Number: len(lines) + 1, SHA256: sum})
 	add("12:00:09", carol, 7, casefile.Entry{
-		Action: "collect", Object: "/var/lib/openclaw-ir/one/" + bundle, Result: "sealed in part", Note: "110 collected, 1 skipped", Digests: []casefile.Digest{{Name: bundle, SHA256: sum}},
+		Action: "collect", Object: "/var/lib/openclaw-ir/one/" + bundle, Result: "sealed in part", Note: "110 collected, 1 skipped",
+		Digests: []casefile.Digest{{Name: bundle, SHA256: sum}, {Name: bundle + ".seal", SHA256: sum}},
 	})
 	add("12:00:10", carol, 7, casefile.Entry{
 		Action: "collect", Object: "/", Result: "done in part", Exit: &part, Note: "printed 1 line, 74 B", Digests: []casefile.Digest{{Name: "stdout", SHA256: sum}},

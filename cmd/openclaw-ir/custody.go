@@ -105,15 +105,16 @@ func (r *record) note(c *cli.Context, e env, path string, code int) {
 		return
 	}
 	cs, err := r.open(c, e)
-	if err == nil {
-		defer cs.Close()
-		cs.Operator.SudoUser = e.getenv("SUDO_USER")
-		err = cs.Append(r.entry(cs, path, code))
+	if err != nil {
+		// A command that failed has said what is wrong with the case, if that was it.
+		if named := c.IsSet("case") || c.IsSet("case-dir"); code != exitFailed && (named || !errors.Is(err, casefile.ErrNoCase)) {
+			e.console.Warningf("not noted in a custody log: %v", err)
+		}
+		return
 	}
-	if errors.Is(err, casefile.ErrNoCase) && (code == exitFailed || !c.IsSet("case") && !c.IsSet("case-dir")) {
-		return // there is none, or the command has said that the one named is missing
-	}
-	switch {
+	defer cs.Close()
+	cs.Operator.SudoUser = e.getenv("SUDO_USER")
+	switch err := cs.Append(r.entry(cs, path, code)); {
 	case err == nil:
 	case errors.Is(err, syscall.EROFS):
 		e.console.Warningf("not noted in the custody log: the disk that the case lies on takes no writing")
