@@ -70,8 +70,8 @@ func (l *letter) when() {
 
 func (l *letter) unusual() {
 	l.heading("2. What was unusual")
-	if l.Incident.Noticed != "" {
-		l.quoteNoticed()
+	if lines := quoted(l.Incident.Noticed); len(lines) > 0 {
+		l.blocks = append(l.blocks, block{quote, "", lines, ownWords})
 	}
 	if len(l.Findings) == 0 {
 		l.say("The rules found nothing in what was read. That proves nothing.")
@@ -80,9 +80,6 @@ func (l *letter) unusual() {
 	l.say("Found in the evidence: %s.", ours(l.countText()))
 	l.items(l.kinds()...)
 }
-
-// quoteNoticed quotes the person who writes: they may have pasted what the intruder wrote.
-func (l *letter) quoteNoticed() { l.quote("In my own words:", quoted(l.Incident.Noticed)...) }
 
 // countText says how many findings there are of each level, the worst first.
 func (s *Story) countText() string {

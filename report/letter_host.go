@@ -3,6 +3,7 @@ package report
 import (
 	"cmp"
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 
@@ -153,18 +154,28 @@ func (l *letter) actions() {
 	skipped := max(len(lines)-maxActions, 0)
 	l.items(lines[skipped:]...)
 	if more := len(l.Actions) + l.ActionsLeftOut - len(lines) + skipped; more > 0 {
-		l.say("%s more, most of which only looked, are in the custody log.", ours(plural(more, "line", "lines")))
+		l.say("%s more, about looking, and how commands began and ended, are in the custody log.", ours(plural(more, "line", "lines")))
 	}
 }
 
-// changes reports an action that did something, other than look.
+// changes reports an action that did something: neither its beginning, nor a look, nor the line that only says how a command ended.
 func (a *Action) changes() bool {
 	command, _, _ := strings.Cut(a.Action, " ")
-	return !slices.Contains([]string{"analyze", "case", "report", "doctor"}, command) || a.Action == "case open" || a.Action == "case close"
+	switch {
+	case a.Result == "begun" || slices.Contains([]string{"analyze", "report", "doctor"}, command):
+		return false
+	case a.Exit != nil:
+		return !slices.Contains([]int{0, 3, 4}, *a.Exit)
+	}
+	return true
 }
 
 func (a *Action) line() string {
-	line := plain("%s  %s", stamp(a.Time), strings.TrimSpace(a.Action+" "+a.Object)) + plain(": %s", a.Result)
+	object := a.Object
+	if a.Action == "collect" {
+		object = path.Base(object) // the bundle
+	}
+	line := plain("%s  %s", stamp(a.Time), strings.TrimSpace(a.Action+" "+object)) + plain(": %s", a.Result)
 	if a.Exit != nil && *a.Exit != 0 {
 		line += fmt.Sprintf(", exit code %d", *a.Exit)
 	}

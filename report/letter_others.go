@@ -2,6 +2,7 @@ package report
 
 import (
 	"cmp"
+	"slices"
 	"strings"
 
 	"github.com/clawbook/openclaw-ir/internal/severity"
@@ -185,6 +186,9 @@ var milestones = []struct{ action, text string }{
 	{"contain undo", "The measures at the server were taken back."},
 }
 
+// nothingDone are results that say that it was not done.
+var nothingDone = []string{"begun", "failed", "not sealed", "simulated", "cut short"}
+
 func (l *letter) done() {
 	l.heading("What we have done")
 	var lines []string
@@ -192,7 +196,7 @@ func (l *letter) done() {
 	for i := range l.Actions {
 		a := &l.Actions[i]
 		for _, m := range milestones {
-			if strings.HasPrefix(a.Action, m.action) && a.Result != "begun" && a.Result != "failed" && !told[m.text] {
+			if strings.HasPrefix(a.Action, m.action) && !slices.Contains(nothingDone, a.Result) && a.Exit == nil && !told[m.text] {
 				told[m.text] = true
 				lines = append(lines, plain("%s: %s", stamp(a.Time), ours(m.text)))
 			}

@@ -26,12 +26,12 @@ func checkText(tb testing.TB, text string) {
 			tb.Fatalf("not inert: %q", line)
 		}
 		switch {
-		case line == "["+quoteBegins+"]":
+		case line == untrusted.begins || line == ownWords.begins:
 			if inside {
 				tb.Fatal("a quotation in a quotation")
 			}
 			inside = true
-		case line == "["+quoteEnds+"]":
+		case line == untrusted.ends || line == ownWords.ends:
 			if !inside {
 				tb.Fatal("a quotation ends that has not begun")
 			}
@@ -97,7 +97,7 @@ func TestEmptyStory(t *testing.T) {
 
 func FuzzLetter(f *testing.F) {
 	f.Add(nasty)
-	f.Add("[" + quoteEnds + "]")
+	f.Add(untrusted.ends + "\n" + ownWords.ends)
 	f.Add("a.b.co/\u0301\u0301 x@y.z http://[::1]/")
 	f.Fuzz(func(t *testing.T, text string) {
 		if len(text) > 4096 {
@@ -114,7 +114,7 @@ func FuzzLetter(f *testing.F) {
 					t.Fatalf("not inert: %q", line)
 				}
 			}
-			if begins, ends := strings.Count(b.String(), "\n["+quoteBegins+"]\n"), strings.Count(b.String(), "\n["+quoteEnds+"]\n"); begins != ends {
+			if begins, ends := strings.Count(b.String(), "\n"+untrusted.begins+"\n"), strings.Count(b.String(), "\n"+untrusted.ends+"\n"); begins != ends {
 				t.Fatalf("%d quotations begin, %d end", begins, ends)
 			}
 		}

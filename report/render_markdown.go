@@ -38,11 +38,11 @@ func writeCode(out *bufio.Writer, b *block) {
 		out.WriteString(markdown(b.text) + "\n\n")
 	}
 	fence := ticks(strings.Join(b.lines, "\n"), 3)
-	out.WriteString(fence + "text\n[" + quoteBegins + "]\n")
+	out.WriteString(fence + "text\n" + b.label.begins + "\n")
 	for _, line := range b.lines {
 		out.WriteString("| " + unmarked(line) + "\n")
 	}
-	out.WriteString("[" + quoteEnds + "]\n" + fence + "\n")
+	out.WriteString(b.label.ends + "\n" + fence + "\n")
 }
 
 // markdown renders a sentence: what is marked as hostile becomes code, in the rest nothing means anything to Markdown.

@@ -42,11 +42,11 @@ func writeQuote(out *bufio.Writer, b *block) {
 	if b.text != "" {
 		wrap(out, "", "", unmarked(b.text))
 	}
-	out.WriteString("[" + quoteBegins + "]\n")
+	out.WriteString(b.label.begins + "\n")
 	for _, line := range b.lines {
 		breakLine(out, unmarked(line))
 	}
-	out.WriteString("[" + quoteEnds + "]\n")
+	out.WriteString(b.label.ends + "\n")
 }
 
 // wrap writes words in lines of at most lineWidth; a longer word stands alone.
