@@ -114,8 +114,10 @@ func memberName(p string) (string, error) {
 	if p[0] == '/' {
 		return rootFolder + p, nil
 	}
-	if p == rootFolder || strings.HasPrefix(p, rootFolder+"/") {
-		return "", fmt.Errorf("%w: path %.80q", ErrMalformed, p)
+	for _, folder := range []string{rootFolder, deltaFolder} {
+		if p == folder || strings.HasPrefix(p, folder+"/") {
+			return "", fmt.Errorf("%w: path %.80q", ErrMalformed, p)
+		}
 	}
 	return p, nil
 }

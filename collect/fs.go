@@ -21,7 +21,8 @@ const (
 
 // FS returns the evidence as the host had it: absolute paths without the leading slash. Symlinks are followed
 // inside it, an absolute target from its root, as on the host. Files are io.ReaderAt and io.Seeker. What was
-// there but was not collected can be seen and not opened (ErrNotCollected). Sys of a file's info is its *Row,
+// there but was not collected can be seen and not opened (ErrNotCollected); so it is with a file of which a snapshot stores only
+// what changed, and what did not change since the snapshot before is not seen at all: OpenChain unites them. Sys of a file's info is its *Row,
 // or nil for a directory that has no row.
 //
 // A name that is not UTF-8, which io/fs does not allow, has its bytes written as \xNN; should two files come
@@ -32,6 +33,9 @@ func (b *Bundle) FS() fs.FS { return b.index() }
 
 // Problems returns what is wrong with the manifest as FS read it. It is empty for a bundle as we write it.
 func (b *Bundle) Problems() []error { return b.index().problems }
+
+// errDelta is why a file of an incremental snapshot cannot be opened by itself.
+var errDelta = fmt.Errorf("%w: this snapshot stores only what changed in it: open it with the snapshots before", ErrNotCollected)
 
 // evidence is the tree of a bundle's host files.
 type evidence struct {
@@ -59,7 +63,7 @@ func newEvidence(b *Bundle) *evidence {
 			e.problem(err)
 			break
 		}
-		if strings.HasPrefix(row.Path, "/") && row.Type != "" && row.Status != Missing {
+		if strings.HasPrefix(row.Path, "/") && row.Type != "" && row.Status != Missing && row.Status != Gone {
 			e.add(row)
 		}
 	}
@@ -199,6 +203,9 @@ func (e *evidence) Open(name string) (fs.File, error) {
 	if n.dir {
 		return &openDir{e: e, n: n}, nil
 	}
+	if n.row.Delta != nil {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: errDelta}
+	}
 	content, err := e.b.Content(*n.row)
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
@@ -282,7 +289,7 @@ func (n *node) Size() int64 {
 	case n.isLink():
 		return int64(len(n.row.Link))
 	}
-	return n.row.Size
+	return n.row.WholeSize()
 }
 
 func (n *node) ModTime() time.Time {

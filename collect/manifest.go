@@ -28,6 +28,7 @@ const (
 	Unreadable Status = "unreadable" // there, could not be read; the reason says why
 	Changed    Status = "changed"    // stored, but it grew or shrank while it was read
 	Truncated  Status = "truncated"  // only its beginning is stored; the reason says why
+	Gone       Status = "gone"       // the snapshot before had it, and it is no more
 )
 
 // stored says whether a row with this status may have a member in the archive.
@@ -115,6 +116,8 @@ type Row struct {
 	// header is the HeaderSize bytes before it.
 	At         int64 `json:"at,omitzero"`
 	HeaderSize int64 `json:"header_size,omitzero"`
+	// Delta, of an incremental snapshot, says that only a part of the file is stored. Size and SHA256 are those of that part.
+	Delta *Delta `json:"delta,omitzero"`
 }
 
 // StoredDigest returns the SHA-256 of the bytes in the archive, in hex.
@@ -260,11 +263,16 @@ func checkRow(r Row) error {
 		return fmt.Errorf("%w: sizes of %.80q", ErrMalformed, r.Path)
 	case !isDigest(r.SHA256, r.At > 0 && r.Type == File) || !isDigest(r.StoredSHA256, false):
 		return fmt.Errorf("%w: digest of %.80q", ErrMalformed, r.Path)
+	case r.Delta != nil && (r.At == 0 || r.Type != File || r.Part > 0):
+		return fmt.Errorf("%w: delta of %.80q", ErrMalformed, r.Path)
+	}
+	if err := r.Delta.check(r.Size); err != nil {
+		return fmt.Errorf("%w of %.80q", err, r.Path)
 	}
 	if r.At == 0 {
 		return nil
 	}
-	_, err := memberName(r.Path)
+	_, err := r.memberName()
 	return err
 }
 

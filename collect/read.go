@@ -292,11 +292,26 @@ func (p *progressReader) Read(b []byte) (int, error) {
 // addChecked is AddFile for a file that can change without a change of its size: once it is read, check says what
 // happened to it meanwhile, and the status is Changed if anything did.
 func (w *Writer) addChecked(m Meta, r io.Reader, size int64, check func() string) (Row, error) {
-	row := Row{Meta: m, Status: Collected, Size: size}
+	return w.addRow(Row{Meta: m, Status: Collected, Size: size}, r, check)
+}
+
+// addDelta is addChecked for a file of which only ranges are stored. r yields them one after the other, and then whatever the file
+// holds behind d.Size. What check finds, or what cannot be read, takes away the digest of the whole: nobody has seen it.
+func (w *Writer) addDelta(m Meta, r io.Reader, d Delta, check func() string) (Row, error) {
+	row := Row{Meta: m, Status: Collected, Delta: &d}
+	for _, part := range d.Ranges {
+		row.Size += part[1]
+	}
+	return w.addRow(row, r, check)
+}
+
+// addRow stores a file, or what changed in it, and finishes and records its row.
+func (w *Writer) addRow(row Row, r io.Reader, check func() string) (Row, error) {
+	size := row.Size
 	row.Type, row.Link = File, ""
 	n, readErr := io.ReadFull(r, w.buf[:min(size, int64(len(w.buf)))])
 	if n == 0 && !atEnd(readErr) {
-		row.Status, row.Size, row.Reason = Unreadable, 0, openclaw.Cause(readErr)
+		row.Status, row.Size, row.Delta, row.Reason = Unreadable, 0, nil, openclaw.Cause(readErr)
 		return row, w.Record(row)
 	}
 	if err := w.begin(&row, tar.TypeReg); err != nil {
@@ -310,6 +325,7 @@ func (w *Writer) addChecked(m Meta, r io.Reader, size int64, check func() string
 		if row.Status == Collected {
 			row.Status = Changed
 		}
+		row.torn()
 	}
 	return row, w.Record(row)
 }

@@ -213,7 +213,8 @@ func (b *Bundle) Rows() iter.Seq2[Row, error] {
 // fs.ErrPermission, so that a reader that knows no bundles treats it as what it could not read.
 var ErrNotCollected = fmt.Errorf("content was not collected: %w", fs.ErrPermission)
 
-// Content returns the stored bytes of a row of this bundle. It compares the row with the archive's own
+// Content returns the stored bytes of a row of this bundle; of a row with a Delta those are its ranges, one after the other, and
+// not the file. It compares the row with the archive's own
 // header of the member, so that a manifest that points elsewhere is found out.
 func (b *Bundle) Content(row Row) (*io.SectionReader, error) {
 	if row.At == 0 || row.Type != File {
@@ -222,7 +223,7 @@ func (b *Bundle) Content(row Row) (*io.SectionReader, error) {
 		}
 		return nil, fmt.Errorf("%q: %w (%s %.200q)", row.Path, ErrNotCollected, row.Status, row.Reason)
 	}
-	name, err := memberName(row.Path)
+	name, err := row.memberName()
 	if err != nil {
 		return nil, err
 	}
@@ -243,13 +244,13 @@ func (b *Bundle) Content(row Row) (*io.SectionReader, error) {
 }
 
 // Open opens a member by its path in the manifest: absolute for the host's files, otherwise the member's
-// name, as "live/…" or "custody.jsonl". It reads the manifest up to the row; for many files use FS or Rows.
+// name, as "live/…" or "custody.jsonl". A file of which only a part is stored is not opened. It reads the manifest up to the row; for many files use FS or Rows.
 func (b *Bundle) Open(name string) (*io.SectionReader, Row, error) {
 	for row, err := range b.Rows() {
 		if err != nil {
 			return nil, Row{}, err
 		}
-		if row.Path == name && row.At > 0 {
+		if row.Path == name && row.At > 0 && row.Delta == nil {
 			r, err := b.Content(row)
 			return r, row, err
 		}

@@ -14,6 +14,7 @@ const readmeText = `This is a sealed evidence bundle of openclaw-ir.
 
 [root]/         files of the host, by their absolute path
 live/           what was running: output of commands and of the kernel
+delta/          of files that an earlier snapshot holds, only the ranges that changed (see manifest.jsonl)
 config-diffs/   how the configuration changed
 custody.jsonl   what was done to the host and by whom, each line chained to the one before
 manifest.jsonl  one line for every thing that was looked for: found, missing, skipped, cut short

@@ -48,6 +48,8 @@ type Seal struct {
 	// PrevSeal is SealDigest of the seal before this one, or empty for the first of a chain.
 	PrevSeal string `json:"prev_seal"`
 	Tool     string `json:"tool,omitzero"`
+	// Link is the bundle's place in a chain of snapshots; nil if it is none.
+	Link *Link `json:"link,omitzero"`
 }
 
 // sealSignature is the second line of a seal file.
@@ -133,7 +135,7 @@ func (s Seal) check() error {
 			return fmt.Errorf("%w: digests of seal", ErrMalformed)
 		}
 	}
-	return nil
+	return s.Link.check()
 }
 
 func (s *SignedSeal) setSignature(sig sealSignature) error {

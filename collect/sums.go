@@ -13,7 +13,7 @@ var (
 
 // appendSum appends the line of SHA256SUMS for a row, or nothing if it has no regular file in the archive.
 func appendSum(dst []byte, row Row) []byte {
-	name, err := memberName(row.Path)
+	name, err := row.memberName()
 	if err != nil || row.At == 0 || row.Type != File {
 		return dst
 	}

@@ -214,7 +214,7 @@ func (v *verifier) behind(b *Bundle, want map[string]*expected) error {
 		if err != nil {
 			return nil // expect has reported it
 		}
-		name, err := memberName(row.Path)
+		name, err := row.memberName()
 		if e := want[name]; err != nil || row.At == 0 || row.Type != File || e == nil || e.whole {
 			continue
 		}
@@ -242,7 +242,7 @@ func (v *verifier) expect(b *Bundle) map[string]*expected {
 			break
 		}
 		v.report.Rows++
-		name, err := memberName(row.Path)
+		name, err := row.memberName()
 		if row.At == 0 || err != nil {
 			continue
 		}

@@ -131,7 +131,7 @@ func (w *Writer) begin(row *Row, typeflag byte) error {
 	if w.closed {
 		return errors.New("bundle is already closed")
 	}
-	name, err := memberName(row.Path)
+	name, err := row.memberName()
 	if err != nil {
 		return fmt.Errorf("adding to bundle: %w", err)
 	}
@@ -185,17 +185,19 @@ func (w *Writer) copyContent(row *Row, r io.Reader, n int, readErr error) error 
 func (row *Row) judge(r io.Reader, read int64, err error) {
 	if read < row.Size {
 		row.Read = &read
+		row.torn()
 	}
-	cut := row.HostSize > row.Size
+	whole := row.WholeSize()
+	cut := row.HostSize > whole
 	switch {
 	case read < row.Size && atEnd(err):
 		row.Status, row.Reason = Changed, fmt.Sprintf("shrank while read: ended after %d of %d bytes, the rest is zeros", read, row.Size)
 	case read < row.Size:
 		row.Status, row.Reason = Truncated, fmt.Sprintf("reading failed after %d of %d bytes, the rest is zeros: %v", read, row.Size, err)
 	case cut:
-		row.Status, row.Reason = Truncated, fmt.Sprintf("only the first %d of %d bytes are stored", row.Size, row.HostSize)
+		row.Status, row.Reason = Truncated, fmt.Sprintf("only the first %d of %d bytes are stored", whole, row.HostSize)
 	case more(r):
-		row.Status, row.Reason = Changed, fmt.Sprintf("grew while read: only the first %d bytes are stored", row.Size)
+		row.Status, row.Reason = Changed, fmt.Sprintf("grew while read: only the first %d bytes are stored", whole)
 	}
 	if !cut {
 		row.HostSize = 0

@@ -254,6 +254,9 @@ func rowLine(r collect.Row) string {
 	if r.Link != "" {
 		line += " -> " + console.Escape(r.Link)
 	}
+	if r.Delta != nil {
+		line += fmt.Sprintf("  (%s changed of %s)", plural(len(r.Delta.Ranges), "range"), console.Size(r.Delta.Size))
+	}
 	if r.Reason != "" {
 		line += "  (" + console.Escape(r.Reason) + ")"
 	}

@@ -483,7 +483,7 @@ func (x *collection) say(b *sealed) error {
 // countRows says what became of everything that was looked for.
 func countRows(o collect.Outcome) string {
 	var words []string
-	for _, st := range []collect.Status{collect.Collected, collect.Changed, collect.Truncated, collect.Unreadable, collect.Skipped, collect.Missing} {
+	for _, st := range []collect.Status{collect.Collected, collect.Changed, collect.Truncated, collect.Unreadable, collect.Skipped, collect.Missing, collect.Gone} {
 		if n := o.Rows[st]; n > 0 {
 			words = append(words, fmt.Sprintf("%d %s", n, st))
 		}

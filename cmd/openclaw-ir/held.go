@@ -49,7 +49,7 @@ func writeHeld(cs *casefile.Case, bundle string, w *collect.Writer) (string, err
 		if err != nil {
 			return "", fmt.Errorf("writing the index of the bundle: %w", err)
 		}
-		if row.Status != collect.Collected || row.Type != collect.File || !strings.HasPrefix(row.Path, "/") {
+		if row.Status != collect.Collected || row.Type != collect.File || row.Delta != nil || !strings.HasPrefix(row.Path, "/") {
 			continue
 		}
 		if err := enc.Encode(heldRow{row.Path, print.Fingerprint(row.SHA256)}); err != nil {

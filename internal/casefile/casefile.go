@@ -44,6 +44,10 @@ const (
 	ReportDir  = "report"
 )
 
+// SnapshotsCase is the name of the case of scheduled snapshots. It stays open for years and is no incident, so that it is used only
+// where it is named.
+const SnapshotsCase = "snapshots"
+
 // DefaultDir returns the directory that holds a user's cases. Root's is
 // /var/lib/openclaw-ir; anybody else's is openclaw-ir in xdgStateHome
 // (XDG_STATE_HOME, ignored unless absolute) or in home/.local/state.
@@ -73,7 +77,7 @@ type Case struct {
 	made bool
 }
 
-// Open opens the case called name in dir, or with no name the newest open one.
+// Open opens the case called name in dir, or with no name the newest open one that is not [SnapshotsCase].
 // If there is none, it returns [ErrNoCase], or makes one if create is set: called
 // name, or else by the time and the host. A closed case is opened by name only.
 //
@@ -127,7 +131,7 @@ func find(base *os.Root, path, name string) (*Case, error) {
 		return nil, err
 	}
 	for _, info := range infos {
-		if info.Problem == "" && info.State == StateOpen {
+		if info.Problem == "" && info.State == StateOpen && info.Name != SnapshotsCase {
 			return openCase(base, path, info.Name)
 		}
 	}

@@ -426,3 +426,24 @@ func FuzzReadInfo(f *testing.F) {
 		}
 	})
 }
+
+// TestSnapshotsCase says that the case of scheduled snapshots is not taken for that of an incident.
+func TestSnapshotsCase(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "cases")
+	named, err := Open(dir, SnapshotsCase, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer named.Close()
+	if _, err := Open(dir, "", false); !errors.Is(err, ErrNoCase) {
+		t.Errorf("without a name: %v", err)
+	}
+	incident, err := Open(dir, "", true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer incident.Close()
+	if !incident.Made() || incident.Name() == SnapshotsCase {
+		t.Errorf("the incident's case is %q", incident.Name())
+	}
+}
