@@ -47,7 +47,7 @@ Examples:
 			&cli.StringFlag{Name: "since", Usage: "begin at `TIME`: 24h, 7d, 2026-11-20, 2026-11-20T10:00:00Z"},
 			&cli.StringFlag{Name: "until", Usage: "end before `TIME`"},
 			&cli.StringFlag{Name: "level", Usage: "look for findings too, and show only events with one at `LEVEL` or above: " + strings.Join(severity.Names(), ", ")},
-			&cli.StringFlag{Name: "format", Value: "text", Usage: "`FORMAT` text, jsonl, csv or timesketch"},
+			&cli.StringFlag{Name: "format", Value: "text", Usage: "print as `FORMAT`: text, jsonl, csv or timesketch"},
 			&cli.BoolFlag{Name: "json", Usage: "one JSON object a line: a version first, the events, the coverage last"},
 			&cli.BoolFlag{Name: "ignore-case", Usage: "grep's -i: match without regard to case"},
 			&cli.BoolFlag{Name: "invert-match", Aliases: []string{"v"}, Usage: "select lines that do not match"},

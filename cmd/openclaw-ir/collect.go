@@ -48,7 +48,7 @@ Examples:
 			&cli.StringFlag{Name: "max-size", Usage: "stop taking content after `SIZE` in all; what is left out leaves a row"},
 			&cli.StringSliceFlag{Name: "include", Usage: "take the content of these `GROUPS` too, of which only a listing is taken: " + groupNames()},
 			&cli.StringFlag{Name: "since", Value: "7d", Usage: "take the journal from `TIME` on: 24h, 7d, 2026-11-20"},
-			&cli.StringFlag{Name: "level", Value: "default", Usage: "compress at `LEVEL` default or better"},
+			&cli.StringFlag{Name: "level", Value: "default", Usage: "compress at `LEVEL`: default or better"},
 			&cli.BoolFlag{Name: "json", Usage: "one JSON object a line, a version first"},
 		),
 		Subcommands:  []*cli.Command{verifyCommand(e), listCommand(e), openCommand(e)},

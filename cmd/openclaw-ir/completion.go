@@ -202,18 +202,30 @@ func (p completer) values(line partLine) (list []definition, also string) {
 	switch name := line.flag.Names()[0]; {
 	case name == "case":
 		return p.cases(line.caseDir), noneToo
-	case strings.Contains(text, strings.Join(severity.Names(), ", ")), name == "fail-on":
+	case name == "fail-on":
 		return plain(severity.Names()), noneToo
-	case strings.Contains(text, kindNames()):
-		return plain(append(strings.Split(kindNames(), ", "), "all")), noneToo
-	case name == "format":
-		return plain([]string{"text", "jsonl", "csv", "timesketch"}), noneToo
-	case strings.Contains(text, groupNames()):
-		return plain(strings.Split(groupNames(), ", ")), noneToo
-	case name == "level":
-		return plain([]string{"default", "better"}), noneToo
+	}
+	if words := choices(text); len(words) > 1 {
+		return plain(words), noneToo
 	}
 	return p.named(word, line)
+}
+
+// choices are the words that a usage ends with, as in "begin at STEP: contain, collect or rotate"; nil if it does not end so.
+func choices(usage string) (words []string) {
+	i := strings.LastIndex(usage, ": ")
+	if i < 0 {
+		return nil
+	}
+	for _, part := range strings.Split(usage[i+2:], ", ") {
+		for _, word := range strings.Split(strings.TrimPrefix(part, "or "), " or ") {
+			if strings.Trim(word, "abcdefghijklmnopqrstuvwxyz-") != "" {
+				return nil
+			}
+			words = append(words, word)
+		}
+	}
+	return words
 }
 
 // named offers what a word of a usage stands for.

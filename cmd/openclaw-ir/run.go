@@ -13,6 +13,7 @@ import (
 
 	"github.com/clawbook/openclaw-ir/internal/console"
 	"github.com/urfave/cli/v2"
+	"github.com/xrash/smetrics"
 )
 
 // The exit codes. Every help text repeats them.
@@ -72,7 +73,7 @@ var errPartial = &codeError{code: exitPartial, err: errors.New("done in part: se
 // run runs one command line and returns the exit code. It is the only place that maps errors to codes.
 func run(ctx context.Context, args []string, e env) int {
 	app := newApp(e)
-	err := app.RunContext(ctx, permute(app, args))
+	err := app.RunContext(ctx, permute(app, asHelp(args)))
 	code := exitCode(ctx, err)
 	switch code {
 	case exitDone, exitUnread:
@@ -123,7 +124,6 @@ func newApp(e env) *cli.App {
 		Version:                version(),
 		Description:            description,
 		HideHelpCommand:        true,
-		Suggest:                true,
 		UseShortOptionHandling: false,
 		Reader:                 e.console.In(),
 		Writer:                 e.console.Out(),
@@ -142,12 +142,26 @@ func newApp(e env) *cli.App {
 	return withHelp(app, e.console)
 }
 
+// suggestion asks whether a word was meant to be one of these commands, if it is like one.
 func suggestion(commands []*cli.Command, name string) string {
-	commands = slices.DeleteFunc(slices.Clone(commands), func(c *cli.Command) bool { return c.Hidden })
-	if s := cli.SuggestCommand(commands, name); s != "" {
-		return "; d" + strings.TrimPrefix(s, "D") // Did you mean "collect"?
+	if like := closest(name, commandNames(commands)); like != "" {
+		return fmt.Sprintf("; did you mean %q?", like)
 	}
 	return ""
+}
+
+// alike is from what similarity on a word may be another one with a slip in it.
+const alike = 0.82
+
+// closest returns which of the names a word is most like, "" if it is like none.
+func closest(word string, names []string) (best string) {
+	top := alike
+	for _, name := range names {
+		if score := smetrics.JaroWinkler(name, word, 0.7, 4); score > top {
+			best, top = name, score
+		}
+	}
+	return best
 }
 
 func commandNames(commands []*cli.Command) (names []string) {
@@ -157,8 +171,39 @@ func commandNames(commands []*cli.Command) (names []string) {
 	return names
 }
 
+// asHelp takes "help contain" for "contain --help", which is what whoever types it wants.
+func asHelp(args []string) []string {
+	if len(args) < 2 || args[1] != "help" {
+		return args
+	}
+	return append(append(slices.Clone(args[:1]), args[2:]...), "--help")
+}
+
 func onUsageError(c *cli.Context, err error, _ bool) error {
-	return usageError(strings.TrimSpace("openclaw-ir "+commandPath(c))+" --help", "%v", err)
+	hint := strings.TrimSpace("openclaw-ir "+commandPath(c)) + " --help"
+	if name, ok := strings.CutPrefix(err.Error(), "flag provided but not defined: -"); ok {
+		return usageError(hint, "no such option: %q%s", dashed(name), likeOption(c, name))
+	}
+	return usageError(hint, "%v", err)
+}
+
+func dashed(name string) string {
+	if len(name) == 1 {
+		return "-" + name
+	}
+	return "--" + name
+}
+
+// likeOption asks whether a word was meant to be one of the command's options.
+func likeOption(c *cli.Context, name string) string {
+	var names []string
+	for _, f := range c.Command.Flags {
+		names = append(names, f.Names()...)
+	}
+	if like := closest(name, names); len(name) > 1 && like != "" {
+		return fmt.Sprintf("; did you mean %s?", dashed(like))
+	}
+	return ""
 }
 
 func commandPath(c *cli.Context) string {
@@ -204,6 +249,8 @@ func permute(app *cli.App, args []string) []string {
 		flags, commands, rest = commands[i].Flags, commands[i].Subcommands, rest[1:]
 	}
 	switch {
+	case name == "" && len(rest) > 0 && !strings.HasPrefix(rest[0], "-"):
+		return append(out, "--", rest[0]) // no such command; what options it would have is not known
 	case name == "analyze":
 		rest = separateIdentity(rest)
 	case !takesValue(flags, "i") && takesValue(flags, "identity"): // analyze's subcommands have age's -i alone
