@@ -237,6 +237,20 @@ func TestHostileTextStaysText(t *testing.T) {
 	})
 }
 
+// TestScriptMakesNoMarkup keeps the ways in which a text could become more than text, or leave, out of the script.
+func TestScriptMakesNoMarkup(t *testing.T) {
+	script, err := joined("*.js")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, word := range strings.Fields(`innerHTML outerHTML insertAdjacentHTML document.write DOMParser createContextualFragment srcdoc eval( Function( import( fetch(
+		XMLHttpRequest sendBeacon WebSocket EventSource Worker window.open localStorage sessionStorage indexedDB cookie location`) {
+		if strings.Contains(script, word) {
+			t.Errorf("the script uses %s", word)
+		}
+	}
+}
+
 func pageData(root *html.Node) []byte {
 	for n := range root.Descendants() {
 		if n.Data == "script" && slices.Contains(n.Attr, html.Attribute{Key: "id", Val: "data"}) {

@@ -201,10 +201,10 @@ function follow() {
 }
 
 function begin() {
-  document.documentElement.classList.remove("no-script");
   const node = byId("data");
-  const raw = JSON.parse(node.textContent);
+  const raw = JSON.parse(node.textContent); // of a page that was cut short this fails, and what needs no script stays
   node.textContent = "";
+  document.documentElement.classList.remove("no-script");
   byId("explorer").hidden = false;
   new Explorer(readEvents(raw));
   paper();
