@@ -22,7 +22,7 @@ var pageFuncs = template.FuncMap{
 	"say": say, "lines": lines, "long": longText, "when": when, "moment": moment, "who": who, "ending": ending, "trust": trustOf, "trusts": allTrusts,
 	"size": console.Size, "size64": func(n int) string { return console.Size(int64(n)) }, "brief": brief, "deedOf": textOf,
 	"count": count, "role": roleOf, "plural": plural, "sum": func(a, b int) int { return a + b },
-	"join": func(list []string) string { return say(strings.Join(list, ", ")) }, "own": own,
+	"join": func(list []string) string { return say(strings.Join(list, ", ")) }, "own": own, "typed": console.Escape,
 	"broken":  func(s string) string { return console.Escape(unlinked(s, defangWord)) },
 	"ownJoin": func(list []string) string { return own(strings.Join(list, ", ")) },
 }
@@ -30,8 +30,14 @@ var pageFuncs = template.FuncMap{
 // say makes a text harmless and visible, on one line.
 func say(text any) string { return console.Escape(defang(head(fmt.Sprint(text), heldOfText))) }
 
-// own is say for names of ours and of the host's files, which somebody may have to type or copy: they are no addresses.
-func own(text any) string { return console.Escape(head(fmt.Sprint(text), heldOfText)) }
+// own is say for names of ours and of the host's files, which somebody may have to type or copy: only a URL is broken.
+func own(text any) string {
+	s := head(fmt.Sprint(text), heldOfText)
+	if strings.Contains(s, "://") {
+		s = defang(s)
+	}
+	return console.Escape(s)
+}
 
 // defang breaks addresses. A bare word with a dot in it stays: it is the name of a file or a setting far more often than a
 // host, and no program makes links on the page.
