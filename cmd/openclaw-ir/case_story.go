@@ -57,19 +57,7 @@ func (s *story) finish() {
 }
 
 func (s *story) tell(c *chapter) {
-	last := c.lines[len(c.lines)-1].Entry
-	title := "a command that was killed, or is still at work"
-	var parts []string
-	if last.Exit != nil {
-		title, parts = last.Action, []string{s.short(last.Object)}
-	}
-	if last.Host != s.host {
-		parts = append(parts, "on host "+last.Host)
-	}
-	first := c.lines[0].Entry
-	head := s.flow(fmt.Sprintf("%s  %s  %s", first.Time.Format("2006-01-02"), console.Escape(last.Operator.String()), console.Escape(title)), parts)
-	head[0] = s.console.Paint(console.Strong, head[0])
-	s.write(head)
+	s.title(c)
 	action, result := 0, 0
 	for _, line := range c.lines {
 		a, r := actionAndResult(line.Entry)
@@ -82,6 +70,21 @@ func (s *story) tell(c *chapter) {
 		s.write(append(text, s.digests(line.Entry)...))
 	}
 	fmt.Fprintln(s.out)
+}
+
+// title says who ran which command on what.
+func (s *story) title(c *chapter) {
+	first, last := c.lines[0].Entry, c.lines[len(c.lines)-1].Entry
+	title, parts := last.Action, []string{s.short(last.Object)}
+	if last.Exit == nil {
+		title, parts = first.Action, []string{"(no end noted: killed, or still at work)"}
+	}
+	if last.Host != s.host {
+		parts = append(parts, "on host "+last.Host)
+	}
+	head := s.flow(fmt.Sprintf("%s  %s  %s", first.Time.Format("2006-01-02"), console.Escape(last.Operator.String()), console.Escape(title)), parts)
+	head[0] = s.console.Paint(console.Strong, head[0])
+	s.write(head)
 }
 
 // actionAndResult is what was done, and the result; of the line that ends a command, the exit code.

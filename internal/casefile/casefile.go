@@ -8,6 +8,9 @@
 //	    seal.key       the Ed25519 key that signs bundles, OpenSSH format
 //	    seal.pub       its public half
 //	    bundles/       report/
+//	    contain.json   rotate.json   …: what the commands keep up to date
+//
+// Reading a case writes nothing, so that one on a disk mounted read-only is read too.
 //
 // # Trust
 //
