@@ -222,14 +222,14 @@ func (x *drilling) end(err error) error {
 
 func (x *drilling) endText(d drilled) []string {
 	text := []string{"", x.console.Paint(console.Strong, "the drill is over; nothing of this machine was touched")}
-	add := func(label, what string) { text = append(text, fmt.Sprintf("  %-8s %s", label, what)) }
+	add := func(label, what string) { text = append(text, x.beside(label, []string{what})...) }
 	for _, name := range d.Reports {
 		add(map[string]string{".html": "look at", ".eml": "letter", ".md": "notes", ".json": "data"}[filepath.Ext(name)], console.Escape(name))
 	}
 	for _, name := range d.Bundles {
-		add("search", typedLine([]string{"analyze", name, "-i", d.Key, "--kind", "exec"}))
+		text = append(text, x.typed("search", []string{"analyze", name, "-i", d.Key, "--kind", "exec"})...)
 	}
-	add("case", console.Escape(x.cs.Path("custody.jsonl")))
+	text = append(text, x.typed("case", x.argv("case", "show"))...)
 	add("remove", "rm -r "+shellWord(x.dir))
 	add("for real", "sudo openclaw-ir run")
 	return text

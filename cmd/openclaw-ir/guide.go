@@ -113,9 +113,14 @@ func (g *guide) labelled(label, text string) []string {
 	return g.beside(label, console.Wrap(text, g.width()-labelWidth))
 }
 
+// typed is a command line beside its label.
+func (g *guide) typed(label string, argv []string) []string {
+	return g.beside(label, shellLines(typedLine(argv), g.width()-labelWidth))
+}
+
 func (g *guide) beside(label string, lines []string) (text []string) {
 	for _, line := range lines {
-		text = append(text, g.console.Paint(console.Dim, fmt.Sprintf("  %-7s  ", label))+line)
+		text = append(text, g.console.Paint(console.Dim, fmt.Sprintf("  %-8s ", label))+line)
 		label = ""
 	}
 	return text

@@ -20,7 +20,7 @@ type rest struct {
 	Copy    string        `json:"copy,omitempty"` // a command to type on another machine
 	Letter  string        `json:"letter,omitempty"`
 	Page    string        `json:"page,omitempty"`
-	Undo    string        `json:"undo,omitempty"`
+	Undo    []string      `json:"undo,omitempty"`    // a command, without the program's name
 	Problem string        `json:"problem,omitempty"` // why the list may be incomplete
 }
 
@@ -72,7 +72,7 @@ func (x *runbook) rest() rest {
 	}
 	r.Letter, r.Page = last(newest(x.cs, casefile.ReportDir, "*.eml")), last(newest(x.cs, casefile.ReportDir, "*.html"))
 	if x.isContained() {
-		r.Undo = typedLine(append([]string{"contain", "undo"}, x.caseArgs()...))
+		r.Undo = append([]string{"contain", "undo"}, x.caseArgs()...)
 	}
 	return r
 }
@@ -131,35 +131,35 @@ const maxOpen = 12
 func (x *runbook) restText(r rest) []string {
 	text := []string{"", x.console.Paint(console.Strong, "what is left for you")}
 	add := func(label, format string, args ...any) {
-		text = append(text, fmt.Sprintf("  %-8s ", label)+fmt.Sprintf(format, args...))
+		text = append(text, x.beside(label, []string{fmt.Sprintf(format, args...)})...)
 	}
 	for _, name := range r.Again {
 		add("step", "%s: openclaw-ir run --from %s", name, name)
 	}
-	for i, it := range r.Open {
-		if i == maxOpen {
-			add("", "and %d more", len(r.Open)-maxOpen)
-			break
-		}
+	for _, it := range r.Open[:min(len(r.Open), maxOpen)] {
 		add("replace", "%s (%s)", console.Escape(it.ID), console.Escape(it.Provider)+" "+string(it.Kind))
 	}
+	if n := len(r.Open) - maxOpen; n > 0 {
+		add("", "and %d more", n)
+	}
 	if len(r.Open) > 0 {
-		add("", "how, and where: %s", typedLine(append([]string{"rotate", "list"}, x.caseArgs()...)))
+		text = append(text, x.typed("how", append([]string{"rotate", "list"}, x.caseArgs()...))...)
 	}
 	if r.Problem != "" {
 		add("unknown", "%s", console.Escape(r.Problem))
 	}
 	if r.Letter != "" {
-		add("send", "%s: read it, then send it", console.Escape(r.Letter))
+		add("send", "%s: read it first", console.Escape(r.Letter))
 	}
 	if r.Page != "" {
 		add("look at", "%s", console.Escape(r.Page))
 	}
 	if r.Copy != "" {
-		add("copy", "from another machine: %s", console.Escape(r.Copy))
+		add("copy", "on another machine: %s", console.Escape(r.Copy))
 	}
-	if r.Undo != "" {
-		add("undo", "when all is well again: %s", r.Undo)
+	if r.Undo != nil {
+		add("undo", "when all of this is done:")
+		text = append(text, x.typed("", r.Undo)...)
 	}
 	return text
 }
