@@ -266,10 +266,22 @@ func newFindingRow(c *cli.Context, e env, r *analyze.Renderer, f *analyze.Findin
 		return findingRow{Finding: &rec}
 	}
 	lines := r.Finding(f)
-	if f.Level >= severity.High {
-		lines[0] = e.console.Paint(console.Bad, lines[0])
-	}
+	lines[0] = e.leveled(f.Level, lines[0])
 	return findingRow{text: lines}
+}
+
+// levelStyles are how levels look.
+var levelStyles = map[severity.Level]console.Style{
+	severity.Critical: console.Critical, severity.High: console.Bad, severity.Medium: console.Warn, severity.Low: console.Info, severity.Info: console.Dim,
+}
+
+// leveled gives the level with which a line begins its colour.
+func (e env) leveled(l severity.Level, line string) string {
+	rest, ok := strings.CutPrefix(line, l.String())
+	if !ok {
+		return line
+	}
+	return e.console.Paint(levelStyles[l], l.String()) + rest
 }
 
 // endFindings says how much was found in how much, and ends with the code for it.

@@ -88,7 +88,7 @@ func runIntegrity(c *cli.Context, e env) error {
 	if err != nil {
 		return err
 	}
-	p := integrityPrinter{console: e.console, out: e.console.Out(), set: set, atLeast: atLeast}
+	p := integrityPrinter{env: e, out: e.console.Out(), set: set, atLeast: atLeast}
 	if c.Bool("json") {
 		err = p.json(report)
 	} else {
@@ -189,7 +189,7 @@ func integrityResult(e env, set *secret.Set, r *integrity.Report, failOn severit
 
 // An integrityPrinter shows a report. Everything of the evidence goes through show.
 type integrityPrinter struct {
-	console *console.Console
+	env
 	out     io.Writer
 	set     *secret.Set
 	atLeast severity.Level
@@ -255,11 +255,8 @@ func (p *integrityPrinter) text(r *integrity.Report) error {
 
 // finding writes one finding: what and where on the first lines, then what was considered.
 func (p *integrityPrinter) finding(b *strings.Builder, f *integrity.Finding) {
-	style := console.Bad
-	if f.Level < severity.High {
-		style = console.Dim
-	}
-	fmt.Fprintf(b, "%s  %s  %s: %s\n", p.console.Paint(style, fmt.Sprintf("%-8s", f.Level)), f.Check, p.show(f.Title), p.show(f.Detail))
+	head := fmt.Sprintf("%-8s  %s  %s: %s\n", f.Level, f.Check, p.show(f.Title), p.show(f.Detail))
+	b.WriteString(p.leveled(f.Level, head))
 	if where := p.where(f); where != "" {
 		fmt.Fprintf(b, "    where     %s\n", where)
 	}

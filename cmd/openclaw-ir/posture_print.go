@@ -175,7 +175,7 @@ func (x *posturing) findingRow(f posture.Finding, since []posture.Window) postur
 	if f.Suppressed {
 		title += "  [suppressed in the config]"
 	}
-	row.text = append(row.text, title)
+	row.text = append(row.text, x.leveled(f.Level, title))
 	part := func(name, text string) {
 		for i, line := range strings.Split(text, "\n") {
 			if i == maxSeen {
