@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/clawbook/openclaw-ir/internal/casefile"
@@ -145,45 +144,6 @@ func (x *runbook) close() {
 	}
 }
 
-// steps are the command of each step, and the options of ours that it is given.
-var steps = map[string]struct{ command, options []string }{
-	"contain": {[]string{"contain"}, []string{"--state-dir", "--allow-from", "-r", "-R", "-p", "--yes"}},
-	"collect": {[]string{"collect"}, []string{"--state-dir", "-r", "-R", "-p"}},
-	"rotate":  {[]string{"rotate", "--yes"}, []string{"--state-dir", "--out"}}, // the runbook has shown its plan and asked
-	"analyze": {[]string{"analyze", "findings", "--level", "high"}, []string{"--state-dir"}},
-	"report":  {[]string{"report"}, []string{"--state-dir", "-r", "-R", "--noticed", "--at", "--yes"}},
-}
-
-// commandOf is the command line of a step, as it would be typed.
-func (x *runbook) commandOf(name string) []string {
-	argv := append(slices.Clone(steps[name].command), x.caseArgs()...)
-	for _, option := range append(slices.Clone(steps[name].options), "--json") {
-		argv = append(argv, x.given(option)...)
-	}
-	return argv
-}
-
-// given is an option of ours as it was given, with each of its values; nothing if it was not.
-func (x *runbook) given(option string) (argv []string) {
-	name := strings.TrimLeft(option, "-")
-	i := slices.IndexFunc(x.c.Command.Flags, func(f cli.Flag) bool { return slices.Contains(f.Names(), name) })
-	switch x.c.Command.Flags[i].(type) {
-	case *cli.BoolFlag:
-		if x.c.Bool(name) {
-			argv = append(argv, option)
-		}
-	case *cli.StringSliceFlag:
-		for _, value := range x.c.StringSlice(name) {
-			argv = append(argv, option, value)
-		}
-	default:
-		if value := x.c.String(name); value != "" {
-			argv = append(argv, option, value)
-		}
-	}
-	return argv
-}
-
 // tellAll says all that would be run, and what of it is done.
 func (x *runbook) tellAll() error {
 	x.sayDone(x.history())
@@ -270,14 +230,14 @@ func (x *runbook) after(i, code int) error {
 	}
 	if s.Name == "contain" && succeeded(code) && !x.isContained() { // the answer was no
 		delete(x.codes, s.Name)
-		x.say("the assistant goes on as before; openclaw-ir run asks again, and openclaw-ir contain stops it")
+		x.say("the assistant goes on as before; %s asks again, and openclaw-ir contain stops it", x.again())
 		return x.goOn(i)
 	}
 	if code == exitDone || code == exitFound {
 		return nil
 	}
 	x.say("%s: %s; what to do about it stands above", s.Name, resultOf(code))
-	x.say("again: openclaw-ir run --from %s; by hand: %s", s.Name, typedLine(x.commandOf(s.Name)))
+	x.say("again: %s; by hand: %s", x.again("--from", s.Name), typedLine(x.commandOf(s.Name)))
 	return x.goOn(i)
 }
 
@@ -298,7 +258,7 @@ func (x *runbook) skip(s *stage) error {
 	code := exitPartial
 	x.codes[s.Name] = code
 	x.sayResult(s, "skipped", &code)
-	x.say("openclaw-ir run --from %s does it after all", s.Name)
+	x.say("%s does it after all", x.again("--from", s.Name))
 	return x.cs.Append(casefile.Entry{Action: skipAction, Object: s.Name, Result: "as asked"})
 }
 
@@ -335,13 +295,9 @@ func (x *runbook) sayDone(did map[string]casefile.Entry) {
 
 // left says where a person left the runbook, or where it was interrupted.
 func (x *runbook) left(err error) error {
-	again := []string{"openclaw-ir", "run"}
-	if x.c.IsSet("case-dir") {
-		again = append(again, "--case-dir", shellWord(x.dir))
-	}
 	if errors.Is(err, errLeft) {
-		return &codeError{exitPartial, errors.New("left before the end; nothing is lost"), []string{strings.Join(again, " ") + " goes on where you left"}}
+		return &codeError{exitPartial, errors.New("left before the end; nothing is lost"), []string{x.again() + " goes on where you left"}}
 	}
-	x.console.Printf("%s goes on where it was", strings.Join(again, " "))
+	x.say("%s goes on where it was", x.again())
 	return err
 }

@@ -134,7 +134,7 @@ func (x *runbook) restText(r rest) []string {
 		text = append(text, x.beside(label, []string{fmt.Sprintf(format, args...)})...)
 	}
 	for _, name := range r.Again {
-		add("step", "%s: openclaw-ir run --from %s", name, name)
+		add("step", "%s: %s", name, x.again("--from", name))
 	}
 	for _, it := range r.Open[:min(len(r.Open), maxOpen)] {
 		add("replace", "%s (%s)", console.Escape(it.ID), console.Escape(it.Provider)+" "+string(it.Kind))
@@ -162,17 +162,4 @@ func (x *runbook) restText(r rest) []string {
 		text = append(text, x.typed("", r.Undo)...)
 	}
 	return text
-}
-
-// caseArgs name the case on a command line.
-func (x *runbook) caseArgs() (argv []string) {
-	if x.cs != nil {
-		argv = append(argv, "--case", x.cs.Name())
-	} else if x.c.IsSet("case") {
-		argv = append(argv, "--case", x.c.String("case"))
-	}
-	if x.c.IsSet("case-dir") || x.dir == memoryCases {
-		argv = append(argv, "--case-dir", x.dir)
-	}
-	return argv
 }

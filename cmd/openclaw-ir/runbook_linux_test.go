@@ -181,7 +181,7 @@ func TestRunbookIsResumed(t *testing.T) {
 	if code != exitPartial || len(r.ran) != 3 { // contain, collect and what rotate would change
 		t.Errorf("left: exit code %d, ran %q\n%s", code, r.ran, text)
 	}
-	if text, code = r.play([]string{ask, "\x03"}); code != exitInterrupted || !strings.Contains(text, "openclaw-ir run --case-dir DIR goes on where it was") {
+	if text, code = r.play([]string{ask, "\x03"}); code != exitInterrupted || !strings.Contains(text, "openclaw-ir run --case c1 --case-dir DIR goes on where it was") {
 		t.Errorf("interrupted: exit code %d\n%s", code, text)
 	}
 	text, code = r.play([]string{ask, "n\rq\r"})
