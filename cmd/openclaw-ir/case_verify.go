@@ -95,30 +95,11 @@ func (l *caseLook) verdict(cs *casefile.Case) error {
 // print says what was checked, and what of it does not hold.
 func (l *caseLook) print(e env, cs *casefile.Case) error {
 	var text strings.Builder
+	for _, line := range l.bad() {
+		fmt.Fprintf(&text, "%s  %s\n", e.console.Paint(console.Bad, "does not hold"), console.Escape(line))
+	}
 	say := func(name, format string, args ...any) {
 		labelled(&text, e.console.Facts().Width, name, fmt.Sprintf(format, args...))
-	}
-	bad := func(where, what string) {
-		fmt.Fprintf(&text, "%s  %s: %s\n", e.console.Paint(console.Bad, "does not hold"), console.Escape(where), console.Escape(what))
-	}
-	for _, p := range l.log.Problems {
-		where := "custody.jsonl"
-		if p.Line > 0 {
-			where += " line " + strconv.Itoa(p.Line)
-		}
-		bad(where, p.What)
-	}
-	if l.log.More > 0 {
-		bad("custody.jsonl", plural(l.log.More, "problem")+" more")
-	}
-	good := 0
-	for _, f := range l.files {
-		switch {
-		case f.Problem != "":
-			bad(f.Path, f.Problem)
-		case f.Line > 0:
-			good++
-		}
 	}
 	verdict := "holds"
 	if l.problems() > 0 {
@@ -131,25 +112,64 @@ func (l *caseLook) print(e env, cs *casefile.Case) error {
 	for _, n := range l.log.Torn {
 		say("torn", "line %d was cut short by a crash or a full disk, as the log itself noted then", n)
 	}
-	for _, h := range l.heads {
-		if h.Lines > 0 && l.log.OK() {
-			say("known", "line %d is the head that %s has", h.Lines, h.from)
+	l.sayFiles(say)
+	if l.log.OK() {
+		l.sayHeads(say)
+	}
+	_, err := e.console.Out().Write([]byte(text.String()))
+	return err
+}
+
+// bad are the places that do not hold, each with why.
+func (l *caseLook) bad() (list []string) {
+	const log = "custody.jsonl"
+	for _, p := range l.log.Problems {
+		where := log
+		if p.Line > 0 {
+			where += " line " + strconv.Itoa(p.Line)
+		}
+		list = append(list, where+": "+p.What)
+	}
+	if l.log.More > 0 {
+		list = append(list, log+": "+plural(l.log.More, "problem")+" more")
+	}
+	for _, f := range l.files {
+		if f.Problem != "" {
+			list = append(list, f.Path+": "+f.Problem)
 		}
 	}
-	say("files", "%d of %d that the log names are here and unchanged", good, l.named())
+	return list
+}
+
+func (l *caseLook) sayFiles(say func(name, format string, args ...any)) {
+	named, good := 0, 0
+	for _, f := range l.files {
+		if f.Line > 0 {
+			named++
+		}
+		if f.Line > 0 && f.Problem == "" {
+			good++
+		}
+	}
+	say("files", "%d of %d that the log names are here and unchanged", good, named)
 	for _, f := range l.files {
 		if f.Note != "" && f.Problem == "" && strings.Contains(f.Path, "/") {
 			say("note", "%s: %s", f.Path, f.Note)
 		}
 	}
-	if l.log.OK() {
-		if last := l.vouched(); last < l.log.Lines {
-			say("note", "%s of a head kept elsewhere: that later lines were cut off, or the last one changed, would not show", afterLine(last))
+}
+
+// sayHeads says what is known of the log from outside, and what to keep outside for the next time.
+func (l *caseLook) sayHeads(say func(name, format string, args ...any)) {
+	for _, h := range l.heads {
+		if h.Lines > 0 {
+			say("known", "line %d is the head that %s has", h.Lines, h.from)
 		}
-		say("head", "%s:%d", l.log.Head, l.log.Lines)
 	}
-	_, err := e.console.Out().Write([]byte(text.String()))
-	return err
+	if last := l.vouched(); last < l.log.Lines {
+		say("note", "%s of a head kept elsewhere: that later lines were cut off, or the last one changed, would not show", afterLine(last))
+	}
+	say("head", "%s:%d", l.log.Head, l.log.Lines)
 }
 
 // labelled writes a text behind a short name, broken where it is wider than the terminal.
@@ -167,14 +187,6 @@ func afterLine(n int) string {
 		return "this was checked without the help"
 	}
 	return fmt.Sprintf("from line %d on this was checked without the help", n+1)
-}
-
-// named counts the files that the log names.
-func (l *caseLook) named() (n int) {
-	for _, f := range l.files {
-		n += min(f.Line, 1)
-	}
-	return n
 }
 
 // A headRow is a known head, as --json shows it.
