@@ -64,7 +64,7 @@ func TestReportRefusesSecrets(t *testing.T) {
 func TestReportOpensNothingAsRoot(t *testing.T) {
 	x, said := newTestReporting(t, "tok3n-of-this-gateway")
 	x.openDraft([]reportFile{{name: "c1.eml"}, {name: "c1.txt"}})
-	if !strings.Contains(said.String(), "not opened: root runs no mail program") || !strings.Contains(said.String(), "c1.eml") {
+	if !strings.Contains(said.String(), "not opened: root runs no such program") || !strings.Contains(said.String(), "c1.eml") {
 		t.Errorf("said %q", said)
 	}
 }
