@@ -194,8 +194,8 @@ func (d *doctor) rights() {
 		d.say(fine, "root", "every account can be contained, rotated and collected", "")
 		return
 	}
-	d.say(missing, "root", fmt.Sprintf("you are user %d: contain reaches your own account's agent alone and leaves the firewall open; other accounts, the journal and the "+
-		"host's logs are not collected", d.uid), d.asRoot())
+	d.say(missing, "root", fmt.Sprintf("you are user %d: contain reaches your own account's agent alone and leaves the firewall open; "+
+		"other accounts, the journal and the host's logs are not collected", d.uid), d.asRoot())
 }
 
 // program says whether somebody could change the program that runs.
@@ -235,13 +235,15 @@ func (d *doctor) wayIn() {
 	}
 	own, others := contain.OwnWays(all)
 	if len(own) == 0 {
-		d.say(unasked, "your connection", "not over SSH, as far as can be seen: closing the firewall does not cut you off", "openclaw-ir contain --allow-from ADDRESS keeps SSH from there")
+		d.say(unasked, "your connection", "not over SSH, as far as can be seen: closing the firewall does not cut you off",
+			"openclaw-ir contain --allow-from ADDRESS keeps SSH from there")
 	}
 	for _, w := range own {
 		d.say(fine, "your connection", fmt.Sprintf("%s (%s): contain keeps it open", w, w.By), "")
 	}
 	for _, w := range others {
-		d.say(unasked, "another "+w.By, fmt.Sprintf("%s: contain lets no new ones in from there", w), "openclaw-ir contain --allow-from "+w.From.Addr().String()+", if you know who it is")
+		d.say(unasked, "another "+w.By, fmt.Sprintf("%s: contain lets no new ones in from there", w),
+			"openclaw-ir contain --allow-from "+w.From.Addr().String()+", if you know who it is")
 	}
 }
 

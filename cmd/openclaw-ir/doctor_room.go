@@ -78,7 +78,8 @@ func (d *doctor) memory() {
 	case err != nil:
 		d.say(missing, "memory", err.Error(), "")
 	case free < enoughMemory:
-		d.say(missing, "memory", fmt.Sprintf("%s free, and sealing a bundle takes up to %s", console.Size(free), console.Size(enoughMemory)), "openclaw-ir contain first: what it stops gives its memory back")
+		d.say(missing, "memory", fmt.Sprintf("%s free, and sealing a bundle takes up to %s", console.Size(free), console.Size(enoughMemory)),
+			"openclaw-ir contain first: what it stops gives its memory back")
 	default:
 		d.say(fine, "memory", console.Size(free)+" free", "")
 	}
@@ -119,7 +120,8 @@ func (d *doctor) clock() {
 	case clock.Err != "":
 		d.say(unasked, "clock", now+"; whether it is right is "+clock.Err, "compare it with a clock you trust")
 	case !clock.Synchronized:
-		d.say(missing, "clock", now+", not synchronised: the times of the evidence may be off", "compare it with a clock you trust, note the difference, and sudo timedatectl set-ntp true before an incident")
+		d.say(missing, "clock", now+", not synchronised: the times of the evidence may be off",
+			"compare it with a clock you trust, note the difference, and sudo timedatectl set-ntp true before an incident")
 	default:
 		d.say(fine, "clock", fmt.Sprintf("%s, synchronised within %s", now, console.Duration(clock.MaxError)), "")
 	}
