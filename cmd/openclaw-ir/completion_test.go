@@ -90,6 +90,7 @@ func TestComplete(t *testing.T) {
 		{"collect --level ", "default better.", noneToo},
 		{"run --from ", "contain collect rotate analyze report.", noneToo},
 		{"case show s", "second-case.", noneToo},
+		{"report --template s", "support security.", noneToo},
 		{"analyze -- --", ".", filesToo},
 		{"completion ", "bash zsh fish.", noneToo},
 		{"completion bash ", ".", noneToo},

@@ -302,12 +302,7 @@ func endFindings(e env, r *analyze.Renderer, report *analyze.FindingsReport, fai
 	}
 	e.console.Printf("%s, by %d rules in %d events; %d suppressed; %d unreadable, %d gaps", said, report.Rules, report.Coverage.Events, len(report.Suppressed),
 		report.Coverage.Unparsed, len(report.Coverage.Gaps))
-	if report.Cut > 0 {
-		e.console.Warningf("%d texts were too long to be matched wholly with the rules", report.Cut)
-	}
-	if report.Lost > 0 {
-		e.console.Warningf("%d findings more are not listed", report.Lost)
-	}
+	sayLost(e, report.Cut, report.Lost)
 	err := sayCoverage(e, r, &report.Coverage)
 	if worst, any := report.Worst(); any && worst >= fail {
 		return &codeError{code: exitFound, err: fmt.Errorf("found at %v or above", fail)}
@@ -316,4 +311,14 @@ func endFindings(e env, r *analyze.Renderer, report *analyze.FindingsReport, fai
 		return errPartial
 	}
 	return err
+}
+
+// sayLost says what the rules did not see, and what they found beyond what is kept.
+func sayLost(e env, cut, lost int64) {
+	if cut > 0 {
+		e.console.Warningf("%d texts were too long to be matched wholly with the rules", cut)
+	}
+	if lost > 0 {
+		e.console.Warningf("%d findings more are not listed", lost)
+	}
 }

@@ -28,7 +28,8 @@ Markdown, a page (.html) and JSON. Prints the letter. Nothing is sent: you read 
 SOURCE is what it is for analyze: absent for this host, a sealed bundle, a directory. Secrets are replaced by tokens; before
 a file gets its name it is searched for every secret of the installation, and refused if one is in it.
 
-Templates: ` + strings.Join(templateTexts(), "; ") + `.
+Letters there are, --template WHOM:
+   ` + strings.Join(templateTexts(), "\n   ") + `
 The address comes from --to, else for the letter to support from {"to": "…"} in ` + reportConfig + `.
 
 Examples:
@@ -64,7 +65,7 @@ Examples:
 
 func templateTexts() (lines []string) {
 	for _, t := range report.Templates() {
-		line := t.Name + " for " + t.For
+		line := fmt.Sprintf("%-12s%s", t.Name, t.For)
 		if t.To != "" {
 			line += ", " + t.To
 		}
@@ -233,14 +234,16 @@ func (x *reporting) end() error {
 	for _, m := range s.Coverage.Missing {
 		x.console.Warningf("missing in the report: %s", m)
 	}
+	sayLost(x.env, s.Coverage.Cut, s.Coverage.Lost)
+	err := sayCoverage(x.env, x.renderer, &s.Coverage.Coverage)
 	if n := len(s.Case.Problems); n > 0 {
 		return &codeError{exitFound, fmt.Errorf("the custody log of case %q does not hold: %s", s.Case.Name, s.Case.Problems[0]), []string{"the report says so; keep a copy of the case as it is"}}
 	}
 	if i := slices.IndexFunc(s.Bundles, func(b report.Bundle) bool { return b.Problem != "" }); i >= 0 {
 		return &codeError{exitFound, fmt.Errorf("bundle %q: %s", s.Bundles[i].Name, s.Bundles[i].Problem), []string{"the report says so; collect again if the host still has the evidence"}}
 	}
-	if len(s.Coverage.Missing) > 0 || !s.Coverage.Complete() || len(s.Coverage.Gaps) > 0 || s.Coverage.Cut > 0 || s.Coverage.Lost > 0 {
+	if len(s.Coverage.Missing) > 0 || s.Coverage.Cut > 0 || s.Coverage.Lost > 0 {
 		return errPartial
 	}
-	return nil
+	return err
 }
