@@ -123,14 +123,14 @@ func TestManyFindingsLeaveRoom(t *testing.T) {
 	s := small()
 	one := s.Findings[0]
 	s.Findings = nil
-	for range 200_000 {
+	for range 50_000 {
 		s.Findings = append(s.Findings, one)
 	}
 	for i := range 2000 {
 		s.Findings = append(s.Findings, analyze.FindingRecord{Rule: fmt.Sprint("R-", i%500), Title: "noise", Level: severity.High})
 	}
 	last := analyze.FindingRecord{Rule: "ONCE", Title: "what matters", Level: severity.High}
-	s.Findings = append(s.Findings[:200_000], append([]analyze.FindingRecord{last}, s.Findings[200_000:]...)...)
+	s.Findings = append(s.Findings[:50_000], append([]analyze.FindingRecord{last}, s.Findings[50_000:]...)...)
 	root, raw := page(t, s)
 	text := pageText(root)
 	cards := 0
@@ -142,7 +142,7 @@ func TestManyFindingsLeaveRoom(t *testing.T) {
 	if cards != maxCards || len(raw) > 8<<20 {
 		t.Errorf("%d findings are shown, in %d bytes", cards, len(raw))
 	}
-	for _, want := range []string{"what matters", "critical 200,000", "high 2,001", "199,980"} {
+	for _, want := range []string{"what matters", "critical 50,000", "high 2,001", "49,980"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the page does not say %q", want)
 		}
@@ -160,8 +160,13 @@ func TestTooManyEvents(t *testing.T) {
 	if len(d.events) != maxPageEvents || d.events[0].ID != "80f0b671.19" || d.leftOut[analyze.KindMessage]+d.leftOut[analyze.KindLog] != 2 {
 		t.Errorf("%d events from %s, left out %v", len(d.events), d.events[0].ID, d.leftOut)
 	}
-	if root, _ := page(t, s); !strings.Contains(pageText(root), "Events left out in all: 9.") {
-		t.Error("the page does not say how many events it leaves out")
+	assets, err := loadPage()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	if err := assets.pages.ExecuteTemplate(&b, "timeline", newPageView(s, d, assets)); err != nil || !strings.Contains(b.String(), "Events left out in all: 9.") {
+		t.Errorf("the page does not say how many events it leaves out: %v", err)
 	}
 }
 
