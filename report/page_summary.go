@@ -54,7 +54,9 @@ func summarize(v *pageView) summary {
 			break
 		}
 	}
-	s.Verdict, s.Advice = verdict(worst)
+	if s.Verdict, s.Advice = verdict(worst); v.Total == 0 && len(v.Coverage.Sources) == 0 {
+		s.Verdict, s.Advice = "No evidence was read", "So nothing is known of what happened. Type: openclaw-ir report --help"
+	}
 	for i := range v.Groups {
 		if g := &v.Groups[i]; g.Grave() {
 			s.Gravest = gravest(gravest(s.Gravest, g.Cards, true), g.Cards, false)

@@ -171,7 +171,7 @@ func TestPageSaysWhatTheStorySays(t *testing.T) {
 func TestEmptyPage(t *testing.T) {
 	root, _ := page(t, &Story{})
 	isClosed(t, root)
-	for _, want := range []string{"Nothing was found with 0 rules", "The custody log tells of no “contain”", "The log is empty.", "No bundle was sealed"} {
+	for _, want := range []string{"Nothing was found with 0 rules", "The custody log tells of no “contain”", "The log is empty.", "No bundle was sealed", "No evidence was read"} {
 		if !strings.Contains(pageText(root), want) {
 			t.Errorf("an empty page does not say %q", want)
 		}

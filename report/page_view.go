@@ -61,9 +61,9 @@ type plainEvent struct {
 }
 
 func newPageView(s *Story, t *timelineData, a *pageAssets) *pageView {
+	groups := groupFindings(s, t) // marks the events, which all that follows counts
 	v := &pageView{
-		Story: s, Policy: a.policy, Style: a.style, Script: a.script,
-		Groups: groupFindings(s, t), Total: len(s.Findings) + int(s.FindingsLeftOut),
+		Story: s, Policy: a.policy, Style: a.style, Script: a.script, Groups: groups, Total: len(s.Findings) + int(s.FindingsLeftOut),
 		Skills: firstRows(s.Skills), Addresses: firstRows(s.Addresses),
 		Open: firstRows(s.Open), Posture: firstRows(s.Posture), Exposed: firstRows(s.Exposures), Done: firstRows(s.Actions),
 		Bundles: firstRows(s.Bundles), Known: firstRows(s.Suppressed), Sources: firstRows(s.Coverage.Sources), Gaps: firstRows(gapsOf(s)),
