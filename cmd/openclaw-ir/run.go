@@ -37,6 +37,7 @@ Examples:
    sudo openclaw-ir collect    # seal the evidence
    openclaw-ir analyze         # what it executed and wrote
    sudo openclaw-ir doctor     # on a quiet day: what would be missing
+   openclaw-ir drill           # on a quiet day: play an incident through
 
 ` + exitText
 

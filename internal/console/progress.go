@@ -57,6 +57,9 @@ const redraw = 100 * time.Millisecond
 // could not be taken away again.
 const numbersWidth = 60
 
+// spinnerWidth is numbersWidth where the total is not known: "| (999 MB, 999 MB/s) [99h59m59s] ".
+const spinnerWidth = 40
+
 func (c *Console) barWidth() int { return max(5, min(30, (c.facts.Width-numbersWidth)/3)) }
 
 // meter counts with an atomic add; a ticker alone draws.
@@ -65,6 +68,7 @@ type meter struct {
 	unit Unit
 	n    atomic.Int64
 	what atomic.Pointer[string]
+	room atomic.Int64 // columns that are left for what
 
 	life sync.Mutex // guards Start and Done, and stop
 	stop chan struct{}
@@ -81,6 +85,10 @@ func (m *meter) Start(what string, total int64) {
 	m.life.Lock()
 	defer m.life.Unlock()
 	m.n.Store(0)
+	m.room.Store(int64(m.c.facts.Width - spinnerWidth))
+	if total > 0 {
+		m.room.Store(int64(m.c.facts.Width - numbersWidth - m.c.barWidth()))
+	}
 	m.Describe(what)
 
 	m.c.mu.Lock()
@@ -99,7 +107,7 @@ func (m *meter) Start(what string, total int64) {
 func (m *meter) Add(n int64) { m.n.Add(n) }
 
 func (m *meter) Describe(what string) {
-	what = clip(Escape(what), m.c.facts.Width-numbersWidth-m.c.barWidth())
+	what = clip(Escape(what), int(m.room.Load()))
 	m.what.Store(&what)
 }
 

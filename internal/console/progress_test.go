@@ -111,10 +111,10 @@ func TestProgressNeedsRoom(t *testing.T) {
 }
 
 func TestProgressFitsTheTerminal(t *testing.T) {
-	for _, width := range []int{74, 80, 200} {
+	for i, width := range []int{74, 80, 200, 74, 80, 200} {
 		c, _, stderr := newTest(Facts{ErrTerminal: true, Width: width})
 		p := c.Progress(Bytes)
-		p.Start(strings.Repeat("long ", 100), 123456789)
+		p.Start(strings.Repeat("long ", 100), []int64{123456789, 0}[i/3])
 		p.Add(12345678)
 		p.(*meter).draw()
 		p.Done()
