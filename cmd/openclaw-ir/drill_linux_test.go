@@ -90,7 +90,7 @@ func TestOnePassphraseForAllSteps(t *testing.T) {
 		}
 	})
 	text := m.err.String()
-	if strings.Count(text, "without one, a passphrase does") != 1 || strings.Count(text, "sealed with the same passphrase as before") != 1 || strings.Contains(text, "horse") {
+	if strings.Count(text, "Without one, a passphrase does") != 1 || strings.Count(text, "sealed with the same passphrase as before") != 1 || strings.Contains(text, "horse") {
 		t.Errorf("it says\n%s", text)
 	}
 	if names, _ := filepath.Glob(filepath.Join(m.dir, "c1/bundles/*.age")); len(names) != 2 {

@@ -143,6 +143,6 @@ func askPassphrase(c *cli.Context, e env) ([]collect.Recipient, error) {
 
 // explainKeys says what a passphrase is asked for, to someone who has never heard of age.
 func explainKeys(e env) {
-	e.console.Printf("the evidence holds your secrets, so it is encrypted (age-encryption.org): -r takes the public key, age1…, of whoever is to read it,")
-	e.console.Printf("made with age-keygen on a machine that is not in trouble; without one, a passphrase does, and whoever has it can read the evidence")
+	e.console.Printf("the evidence holds your secrets, so it is encrypted: -r age1… names the public key of whoever is to read it, which age-keygen " +
+		"makes on a machine that is not in trouble. Without one, a passphrase does: whoever knows it can read the evidence")
 }

@@ -237,6 +237,10 @@ func (x *runbook) after(i, code int) error {
 		return nil
 	}
 	x.say("%s: %s; what to do about it stands above", s.Name, resultOf(code))
+	if s.Name == "rotate" && code == exitPartial { // again would replace what is replaced
+		x.say("the list is kept: %s", typedLine(append([]string{"rotate", "list"}, x.caseArgs()...)))
+		return x.goOn(i)
+	}
 	x.say("again: %s; by hand: %s", x.again("--from", s.Name), typedLine(x.commandOf(s.Name)))
 	return x.goOn(i)
 }

@@ -149,7 +149,7 @@ func (x *runbook) restText(r rest) []string {
 		add("unknown", "%s", console.Escape(r.Problem))
 	}
 	if r.Letter != "" {
-		add("send", "%s: read it first", console.Escape(r.Letter))
+		text = append(text, x.beside("send", []string{"when you have read it:", console.Escape(r.Letter)})...)
 	}
 	if r.Page != "" {
 		add("look at", "%s", console.Escape(r.Page))
