@@ -118,6 +118,18 @@ func TestLongTextIsCutAndSaysSo(t *testing.T) {
 	}
 }
 
+// TestTextsThatGrow bounds the page by what is written, not by what was there: escaping makes some texts six times as long.
+func TestTextsThatGrow(t *testing.T) {
+	s := small()
+	for i := range 400 {
+		s.Events = append(s.Events, analyze.Record{What: fmt.Sprint(i, strings.Repeat("\x00", mostHeld))})
+	}
+	var size counter
+	if err := WritePage(&size, s); err != nil || size < heldOfTexts/4 || size > heldOfTexts+1<<20 {
+		t.Errorf("the page has %d bytes, %v", size, err)
+	}
+}
+
 // TestManyFindingsLeaveRoom floods the page with findings of one rule: the one that comes once must be seen, and all be counted.
 func TestManyFindingsLeaveRoom(t *testing.T) {
 	s := small()

@@ -3,16 +3,17 @@ package report
 import (
 	"io"
 	"time"
+	"unicode/utf8"
 
 	"github.com/clawbook/openclaw-ir/analyze"
 	"github.com/clawbook/openclaw-ir/internal/severity"
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// heldOfTexts is how much of the events' texts the page may hold, in bytes: so much opens at once in a browser. mostHeld is
-// what it holds of one text, leastHeld what it holds of each even if they are too many.
+// heldOfTexts is how much of the events' texts the page may hold, in bytes as they are written: so much opens at once in a
+// browser. mostHeld is what it holds of one text, leastHeld what it holds of each even if they are too many.
 const (
-	heldOfTexts = 24 << 20
+	heldOfTexts = 32 << 20
 	mostHeld    = 256 << 10
 	leastHeld   = 256
 )
@@ -182,13 +183,30 @@ func (t *timelineData) writeTexts(d *dataWriter) {
 	d.put(jsontext.EndArray)
 }
 
+// written is about how long a text becomes by escaping, at most six times as long.
+func written(s string) (n int) {
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c < ' ', c == 0x7f, c == '<', c == '>', c == '&':
+			n += 6
+		case c == '\\':
+			n += 4
+		case c == '"', c >= utf8.RuneSelf:
+			n += 2
+		default:
+			n++
+		}
+	}
+	return n
+}
+
 // held is how much of each text is held, so that all of them stay within the bound.
 func (t *timelineData) held() int {
 	held := mostHeld
 	for ; held > leastHeld; held /= 2 {
 		sum := 0
 		for _, s := range t.texts {
-			sum += min(len(s), held)
+			sum += written(head(s, held))
 		}
 		if sum <= heldOfTexts {
 			break
