@@ -9,7 +9,7 @@ _openclaw-ir() {
 			:none|:files|:dirs) also=$value ;;
 			*) found+=("${value//:/\\:}:${line#*$'\t'}") ;;
 		esac
-	done < <("${(e)words[1]/#\~/$HOME}" __complete -- "${(@Q)words[2,CURRENT]}" 2>/dev/null)
+	done < <("${(Q)words[1]/#\~/$HOME}" __complete -- "${(@Q)words[2,CURRENT]}" 2>/dev/null)
 	(( $#found )) && _describe -t values 'openclaw-ir' found
 	case $also in
 		:files) _files ;;
