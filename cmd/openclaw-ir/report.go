@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -173,32 +175,48 @@ func (x *reporting) openCase() error {
 	return err
 }
 
-// ask asks a person what the flags did not say.
+// ask asks a person what the flags did not say, once in a case.
 func (x *reporting) ask(ctx context.Context) error {
-	x.story.Incident.Noticed, x.story.Incident.At = x.c.String("noticed"), x.c.String("at")
-	if x.c.Bool("yes") || x.c.Bool("json") {
-		return nil
-	}
+	before := x.saidBefore()
 	for _, q := range []struct {
 		flag, question string
+		before         string
 		answer         *string
 	}{
-		{"noticed", "what did you notice? (one line in your words; empty to leave it out)", &x.story.Incident.Noticed},
-		{"at", "when did you notice it? (as you know it; empty to leave it out)", &x.story.Incident.At},
+		{"noticed", "what did you notice? (one line in your words; empty to leave it out)", before.Noticed, &x.story.Incident.Noticed},
+		{"at", "when did you notice it? (as you know it; empty to leave it out)", before.At, &x.story.Incident.At},
 	} {
-		if x.c.IsSet(q.flag) {
-			continue
+		*q.answer = q.before
+		switch {
+		case x.c.IsSet(q.flag):
+			*q.answer = x.c.String(q.flag)
+		case q.before != "":
+			x.console.Printf("from the report before: --%s %q", q.flag, q.before)
+		case !x.c.Bool("yes") && !x.c.Bool("json"):
+			answer, err := x.console.Question(ctx, q.question)
+			if err != nil && !errors.Is(err, console.ErrNoTerminal) {
+				return err
+			}
+			*q.answer = strings.TrimSpace(answer)
 		}
-		answer, err := x.console.Question(ctx, q.question)
-		if errors.Is(err, console.ErrNoTerminal) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		*q.answer = strings.TrimSpace(answer)
 	}
 	return nil
+}
+
+// maxReportJSON bounds an earlier report that is read, in bytes.
+const maxReportJSON = 64 << 20
+
+// saidBefore is what the person said for an earlier report of the case.
+func (x *reporting) saidBefore() (said report.Incident) {
+	if x.cs == nil {
+		return said
+	}
+	var earlier struct{ Incident struct{ Noticed, At string } }
+	text, err := x.cs.ReadFile(path.Join(casefile.ReportDir, x.cs.Name()+".json"), maxReportJSON)
+	if err == nil && json.Unmarshal(text, &earlier) == nil {
+		said.Noticed, said.At = earlier.Incident.Noticed, earlier.Incident.At
+	}
+	return said
 }
 
 // missing notes a part of the story that could not be told, with why.
