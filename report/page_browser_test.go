@@ -130,7 +130,7 @@ func see[T any](b *tab, expression string) T {
 // until waits for an expression to become true.
 func (b *tab) until(expression string) {
 	b.t.Helper()
-	for end := time.Now().Add(5 * time.Second); !see[bool](b, "Boolean("+expression+")"); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !see[bool](b, "Boolean("+expression+")"); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
 			b.t.Fatalf("it never came to %s; there is %q", expression, see[string](b, `[document.getElementById("matches").textContent, document.activeElement.id, document.getElementById("q").value].join(" · ")`))
 		}
@@ -206,7 +206,11 @@ func TestPageInBrowser(t *testing.T) {
 		b.click(`document.querySelector(".cause[open] .act .jump")`, 0)
 		b.until(`!` + detail + `.hidden && ` + detail + `.querySelector(".level.l-critical")`)
 		b.click(detail+`.querySelector(".about a")`, 0)
-		b.until(`/^#f\d+$/.test(location.hash) && document.querySelector(location.hash).matches(".finding")`)
+		b.until(`/^#f\d+$/.test(location.hash) && document.querySelector(location.hash).matches(".finding") && ` + detail + `.hidden`)
+	})
+	b.part("table", func() {
+		b.click(`document.querySelector("#density summary")`, 0)
+		b.until(`document.querySelectorAll("#density-table tbody tr").length > 3`)
 	})
 	b.part("time", func() {
 		b.press(kb.Escape)

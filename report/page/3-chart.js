@@ -151,7 +151,9 @@ class Chart {
     return `${span}: ${number(all)} ${all === 1 ? "event" : "events"}${all ? " (" + parts.join(", ") + ")" : ""}${of}`;
   }
 
+  // table says the same in words, once somebody unfolds it.
   table() {
+    if (!byId("density-table").closest("details").open) return;
     const body = byId("density-table").tBodies[0];
     body.replaceChildren();
     this.bars.forEach((bar, i) => {
@@ -195,6 +197,7 @@ class Chart {
     this.plot.addEventListener("pointercancel", () => { down = -1; });
     this.plot.addEventListener("pointerleave", () => { if (down < 0) this.point(-1); });
     this.plot.addEventListener("keydown", (event) => this.key(event));
+    byId("density-table").closest("details").addEventListener("toggle", () => this.table());
     let width = 0;
     new ResizeObserver(() => {
       if (this.rows && this.plot.clientWidth !== width) this.render();

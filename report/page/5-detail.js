@@ -8,6 +8,7 @@ class Detail {
     this.only = only;
     this.tall = tall;
     this.box = byId("detail");
+    this.covers = matchMedia("(max-width: 1000px)"); // the finding that a link leads to
   }
 
   get isOpen() {
@@ -45,6 +46,7 @@ class Detail {
       const item = make("li");
       const title = make(f.card ? "a" : "span", "", f.title);
       if (f.card) title.href = "#f" + f.card;
+      title.addEventListener("click", () => { if (this.covers.matches) this.close(); });
       item.append(badge(f.level), " ", title);
       list.append(item);
     }
