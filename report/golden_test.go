@@ -56,7 +56,7 @@ func smallStory() *Story {
 		},
 		Bundles: []Bundle{{
 			Name: "openclaw-ir-vps-3-20261122T084100Z.tar.zst.age", Path: "/var/lib/openclaw-ir/c/bundles/B", Size: 545_300, SHA256: digest, SealSHA256: digest,
-			Signer: "SHA256:7YvLkLdhobuiuukSsNMsaUrGLXZiCZFfdm7xyI8afXE", Recipients: []string{"ssh-ed25519 SHA256:abc"}, Created: at(8, 41, 0),
+			Signer: "SHA256:7YvLkLdhobuiuukSsNMsaUrGLXZiCZFfdm7xyI8afXE", Recipients: []string{"ssh-ed25519 SHA256:abc"}, Created: at(8, 41, 0), Sent: "attached to this mail",
 		}},
 	}
 	s.Coverage.Coverage = analyze.Coverage{Installations: 1, Sources: []analyze.SourceCoverage{{Path: "/a", Form: "sqlite", Records: 10}}, Records: 10, Events: 8}

@@ -239,6 +239,9 @@ func (l *letter) bundle(b *Bundle) {
 	if b.Note != "" {
 		lines = append(lines, plain("note: %s", b.Note))
 	}
+	if b.Sent != "" {
+		lines = append(lines, plain("how you get it: %s", title(b.Sent)))
+	}
 	lines = append(lines, plain("size: %d bytes (%s)", b.Size, ours(console.Size(b.Size))), plain("SHA-256: %s", title(hexOnly(b.SHA256))),
 		plain("seal: %s.seal, SHA-256 %s", b.Name, title(hexOnly(b.SealSHA256))), plain("signed by: %s", b.Signer), plain("sealed: %s", stamp(b.Created)))
 	for _, r := range b.Recipients {

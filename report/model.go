@@ -194,6 +194,8 @@ type Bundle struct {
 	// finished.
 	Problem string `json:"problem,omitempty"`
 	Note    string `json:"note,omitempty"`
+	// Sent says how it goes with the letter; empty if it does not.
+	Sent string `json:"sent,omitempty"`
 }
 
 // Coverage says what was read, so that nothing is claimed of what was not.

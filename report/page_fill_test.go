@@ -45,6 +45,7 @@ var unshown = map[string]string{
 	"Story.Host.Arch":              "the same",
 	"Story.Host.Timezone":          "all times are UTC",
 	"Story.Coverage.Coverage.Gaps": "Coverage.Gaps holds them too",
+	"Story.Bundles.Sent":           "of the mail alone",
 	"Story.Suppressed":             "a line each: level, rule, title, reason, end",
 	"Story.Incident.Untrusted":     "its quote and whose it is; the chains of findings have the rest",
 	"Story.Findings.Event":         "what, when, whose and where; the timeline has the rest",

@@ -47,8 +47,12 @@ func (x *reporting) render() (files []reportFile, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, _, err := x.parts(); err != nil { // before anything is written
+	b, parts, err := x.parts() // before anything is written
+	if err != nil {
 		return nil, err
+	}
+	if parts > 0 {
+		b.Sent = fmt.Sprintf("in parts; join them with: cat %s.part*of%03d > %s", b.Name, parts, b.Name)
 	}
 	for _, f := range x.forms(attached) {
 		data, err := x.renderOne(f)
@@ -99,6 +103,9 @@ func (x *reporting) newest() (*report.Bundle, error) {
 	return nil, &codeError{exitFailed, errors.New("the case holds no sealed bundle that is whole"), []string{"openclaw-ir collect -R recipients.txt, then report again"}}
 }
 
+// maxSealMail is more than the seal of a bundle that goes into a mail takes, in bytes.
+const maxSealMail = 16 << 10
+
 // attachments are the bundle and its seal.
 func (x *reporting) attachments() ([]report.Attachment, error) {
 	if !x.c.Bool("attach") {
@@ -108,7 +115,7 @@ func (x *reporting) attachments() ([]report.Attachment, error) {
 	if err != nil {
 		return nil, err
 	}
-	if b.Size > report.MaxMail {
+	if b.Size+maxSealMail > report.MaxMail {
 		return nil, &codeError{exitFailed, fmt.Errorf("%q is larger than the %d bytes that a mail may carry", b.Name, report.MaxMail), []string{
 			"openclaw-ir report --split 20M cuts it into parts, or hand it over in another way; the letter holds its SHA-256",
 		}}
@@ -121,6 +128,7 @@ func (x *reporting) attachments() ([]report.Attachment, error) {
 		}
 		list = append(list, report.Attachment{Name: f.name, Type: f.kind, Data: data})
 	}
+	b.Sent = "attached to this mail, with its seal"
 	if sum := sha256.Sum256(list[0].Data); hex.EncodeToString(sum[:]) != b.SHA256 {
 		return nil, fmt.Errorf("attaching %q: it changed while it was read", b.Name)
 	}
