@@ -12,6 +12,7 @@ import (
 
 	"github.com/clawbook/openclaw-ir/internal/console"
 	"github.com/urfave/cli/v2"
+	"mvdan.cc/sh/v3/syntax"
 )
 
 // A stage is one step of the runbook, as a person is led through it. The texts are ours; the commands are what would be typed.
@@ -236,9 +237,15 @@ func shellLines(line string, width int) []string {
 
 var plainWord = regexp.MustCompile(`^[A-Za-z0-9_@%+=:,./-]+$`)
 
+// shellWord quotes a word for a shell where it must. One that a terminal would not show as it is, and that cannot be typed either, is
+// escaped.
 func shellWord(w string) string {
 	if plainWord.MatchString(w) {
 		return w
 	}
-	return console.Escape("'" + strings.ReplaceAll(w, "'", `'\''`) + "'")
+	quoted, err := syntax.Quote(w, syntax.LangBash)
+	if plain := strings.ReplaceAll(quoted, `\`, ""); err != nil || console.Escape(plain) != plain {
+		return console.Escape(w)
+	}
+	return quoted
 }

@@ -135,12 +135,18 @@ func example(line string, width int) string {
 
 // breakAt returns the last space within limit bytes before an option or a pipe, outside quotes; 0 if there is none.
 func breakAt(command string, limit int) (at int) {
-	quoted := false
+	quote, ansi := byte(0), false // the quote that is open; whether it is $'…', in which a backslash is no letter
 	for i := 1; i+1 < len(command) && i <= limit; i++ {
-		switch {
-		case command[i] == '\'':
-			quoted = !quoted
-		case !quoted && command[i] == ' ' && (command[i+1] == '-' || command[i+1] == '|') && command[i-1] != ' ':
+		switch c := command[i]; {
+		case c == '\\' && (quote != '\'' || ansi):
+			i++
+		case quote != 0:
+			if c == quote {
+				quote = 0
+			}
+		case c == '\'' || c == '"':
+			quote, ansi = c, command[i-1] == '$'
+		case c == ' ' && (command[i+1] == '-' || command[i+1] == '|') && command[i-1] != ' ':
 			at = i
 		}
 	}
