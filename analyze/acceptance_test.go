@@ -57,7 +57,7 @@ func TestScenariosAreFound(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, name := range statetest.Scenarios() {
-		if raced() && i%4 != 0 {
+		if statetest.Raced() && i%4 != 0 {
 			continue
 		}
 		t.Run(name, func(t *testing.T) {
@@ -101,7 +101,7 @@ func hasCause(t *testing.T, r *FindingsReport, want expected) {
 // above.
 func TestNothingGraveInOrdinaryWork(t *testing.T) {
 	for i, version := range statetest.BenignVersions() {
-		if raced() && i > 0 {
+		if statetest.Raced() && i > 0 {
 			continue
 		}
 		t.Run(version, func(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"github.com/clawbook/openclaw-ir/analyze/rules"
 	"github.com/clawbook/openclaw-ir/internal/ioc"
 	"github.com/clawbook/openclaw-ir/internal/sigma"
+	"github.com/clawbook/openclaw-ir/internal/statetest"
 )
 
 // maxRecords and maxRecordBytes are what one event may make of itself, however it is built.
@@ -52,7 +53,7 @@ func catalogue(t testing.TB) (*recorder, *sigma.Matcher) {
 
 // TestGiantsAreCut builds events as large as a record of a transcript can be. What is not looked at is counted.
 func TestGiantsAreCut(t *testing.T) {
-	if raced() {
+	if statetest.Raced() {
 		t.Skip("one goroutine, and much text")
 	}
 	r, m := catalogue(t)

@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
@@ -24,22 +23,15 @@ import (
 	"pgregory.net/rapid"
 )
 
-// raced reports a build with the race detector, under which everything takes ten times as long: then tests of all
-// states take two of them, and properties fewer examples.
-func raced() bool {
-	info, ok := debug.ReadBuildInfo()
-	return ok && slices.ContainsFunc(info.Settings, func(s debug.BuildSetting) bool { return s.Key == "-race" && s.Value == "true" })
-}
-
 func TestMain(m *testing.M) {
-	if raced() {
+	if statetest.Raced() {
 		flag.Set("rapid.checks", "10")
 	}
 	os.Exit(m.Run())
 }
 
 func states() []string {
-	if raced() {
+	if statetest.Raced() {
 		return []string{"2026.2.12", "2026.9.6/running"}
 	}
 	return statetest.Versions()

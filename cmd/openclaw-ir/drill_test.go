@@ -56,7 +56,10 @@ func (m *machine) run(args ...string) int {
 // What a drill says, what it leaves behind, and what it leaves alone.
 func TestDrill(t *testing.T) {
 	planted := statetest.Secrets(t)
-	for _, state := range drill.States() {
+	for i, state := range drill.States() {
+		if statetest.Raced() && i == 0 {
+			continue // the other is a tenth of its size
+		}
 		t.Run(state.Version, func(t *testing.T) {
 			m := newDrillMachine(t)
 			before := statetest.Snapshot(t, m.home)

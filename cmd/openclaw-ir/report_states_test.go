@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
-	"runtime/debug"
-	"slices"
 	"strings"
 	"testing"
 
@@ -23,7 +21,7 @@ func TestReportHoldsNoSecret(t *testing.T) {
 	for _, s := range []string{"session-theft", "log-poisoning"} {
 		roots[s] = func() string { return statetest.Scenario(t, s) }
 	}
-	if testing.Short() || raced() {
+	if testing.Short() || statetest.Raced() {
 		roots = map[string]func() string{"2026.9.6-running": roots["2026.9.6-running"]}
 	}
 	for name, unpack := range roots {
@@ -55,10 +53,4 @@ func TestReportHoldsNoSecret(t *testing.T) {
 			}
 		})
 	}
-}
-
-// raced reports a build with the race detector, under which everything takes ten times as long.
-func raced() bool {
-	info, ok := debug.ReadBuildInfo()
-	return ok && slices.ContainsFunc(info.Settings, func(s debug.BuildSetting) bool { return s.Key == "-race" && s.Value == "true" })
 }
