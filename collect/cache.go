@@ -56,6 +56,13 @@ func (c *frameCache) ReadAt(p []byte, off int64) (int, error) {
 	return n, nil
 }
 
+// drop forgets what is kept.
+func (c *frameCache) drop() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.recent = nil
+}
+
 // frame returns the content of frame i. Frames that are being read by others stay valid when they leave the
 // cache; a frame that could not be read leaves it at once.
 func (c *frameCache) frame(i int) ([]byte, error) {

@@ -44,7 +44,8 @@ type Options struct {
 	// Since is where the journal's excerpts begin, 30 days ago if zero.
 	Since time.Time
 	// Set replaces the secrets in config diffs. It learns those of the configurations. Nil for a set of its own.
-	Set *secret.Set
+	Set  *secret.Set
+	past *past // what a chain of snapshots holds
 	// Progress is told of each read: the path and how many bytes.
 	Progress func(path string, bytes int64)
 }
@@ -58,6 +59,9 @@ type Outcome struct {
 	Bytes       int64 // stored, before compression
 	Cut         int64 // things that a limit left out or shortened
 	Interrupted bool
+	// Unchanged counts what an incremental snapshot has no row for, and Alarms says which of the past was rewritten.
+	Unchanged int64
+	Alarms    []Alarm
 	// Lacking are the first of what should have been had and was not, or not whole.
 	Lacking []Row
 }
@@ -98,7 +102,7 @@ func Run(ctx context.Context, root *host.Root, run host.Runner, installs []*open
 		live.artifacts = host.Snapshot(ctx, root, run, host.Options{Since: o.Since})
 	}
 	c := newCollector(ctx, root, installs, o)
-	c.w = w
+	c.w, c.past = w, o.past
 	err := c.run(live, installs, gaps)
 	return c.out, err
 }
@@ -114,8 +118,14 @@ func (c *collector) run(live *liveState, installs []*openclaw.Installation, gaps
 		func() error { return c.installations(installs, gaps) },
 		c.conditions,
 		func() error { return c.ranks(RankDatabases, RankConfig) },
-		func() error { return c.histories(installs) },
+		func() error {
+			if c.past.incremental() {
+				return nil // they are made of what the chain holds, and of all of it
+			}
+			return c.histories(installs)
+		},
 		func() error { return c.ranks(RankState, RankHost) },
+		c.absent,
 	}
 	for _, step := range steps {
 		if err := step(); err != nil {
@@ -163,7 +173,7 @@ var fleeting = []string{"process", "network", "session", "kernel"}
 func (c *collector) live(live *liveState, sources []string) error {
 	if !c.o.Live {
 		if sources == nil {
-			return c.record(Row{Meta: Meta{Path: "live", Source: "live"}, Status: Skipped, Reason: "not the live host"})
+			return c.record(Row{Meta: Meta{Path: "live", Source: "live"}, Status: Skipped, Reason: c.past.notLive()})
 		}
 		return nil
 	}
@@ -249,6 +259,9 @@ func (c *collector) installations(installs []*openclaw.Installation, gaps []open
 // derived stores something of our own making.
 func (c *collector) derived(name, source string, text []byte) error {
 	m := Meta{Path: name, Source: source, Mode: 0o600, Mtime: time.Now(), HostSize: int64(len(text))}
+	if c.past.derived(name, text) {
+		return nil
+	}
 	if !c.fits(m.HostSize) {
 		return c.overBudget(m)
 	}

@@ -53,6 +53,9 @@ func (c *collector) database(m Meta, v visit) error {
 			set, total = append(set, part), total+part.HostSize
 		}
 	}
+	if v.listing == "" && c.past.allUnchanged(c, set) {
+		return nil
+	}
 	if v.listing != "" || c.w == nil || len(set) == 1 && total > maxSteady {
 		return c.each(set, func(m Meta) error { return c.file(m, v) })
 	}

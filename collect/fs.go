@@ -39,7 +39,7 @@ var errDelta = fmt.Errorf("%w: this snapshot stores only what changed in it: ope
 
 // evidence is the tree of a bundle's host files.
 type evidence struct {
-	b        *Bundle
+	content  func(*Row) (*io.SectionReader, error)
 	nodes    map[string]*node // by path; "." is the root
 	again    map[string]int   // how often a name was taken already
 	problems []error
@@ -53,11 +53,22 @@ type node struct {
 	dir    bool
 }
 
-func newEvidence(b *Bundle) *evidence {
-	e := &evidence{b: b, nodes: make(map[string]*node), again: make(map[string]int)}
+// newTree makes an empty tree. Its files are opened with content.
+func newTree(content func(*Row) (*io.SectionReader, error)) *evidence {
+	e := &evidence{content: content, nodes: make(map[string]*node), again: make(map[string]int)}
 	root := &node{path: ".", dir: true}
 	root.parent = root
 	e.nodes["."] = root
+	return e
+}
+
+func newEvidence(b *Bundle) *evidence {
+	e := newTree(func(row *Row) (*io.SectionReader, error) {
+		if row.Delta != nil {
+			return nil, errDelta
+		}
+		return b.Content(*row)
+	})
 	for row, err := range b.Rows() {
 		if err != nil {
 			e.problem(err)
@@ -67,10 +78,14 @@ func newEvidence(b *Bundle) *evidence {
 			e.add(row)
 		}
 	}
+	e.sort()
+	return e
+}
+
+func (e *evidence) sort() {
 	for _, n := range e.nodes {
 		slices.SortFunc(n.kids, func(a, b *node) int { return cmp.Compare(a.Name(), b.Name()) })
 	}
-	return e
 }
 
 const maxProblems = 1000
@@ -203,10 +218,7 @@ func (e *evidence) Open(name string) (fs.File, error) {
 	if n.dir {
 		return &openDir{e: e, n: n}, nil
 	}
-	if n.row.Delta != nil {
-		return nil, &fs.PathError{Op: "open", Path: name, Err: errDelta}
-	}
-	content, err := e.b.Content(*n.row)
+	content, err := e.content(n.row)
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
 	}

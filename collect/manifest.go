@@ -87,6 +87,7 @@ type Meta struct {
 	Ctime    time.Time `json:"ctime,omitzero"`
 	Btime    time.Time `json:"btime,omitzero"`
 	hollow   bool      // mostly holes, where that matters
+	mixed    bool      // written to while it was read
 	Inode    uint64    `json:"inode,omitzero"`
 	Dev      uint64    `json:"dev,omitzero"`
 }

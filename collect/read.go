@@ -156,6 +156,9 @@ func (c *collector) file(m Meta, v visit) error {
 	if v.listing != "" && !spend(v.left, m.HostSize) {
 		return c.list(m, v.listing)
 	}
+	if c.past.unchanged(c, &m) {
+		return nil
+	}
 	size := c.limit(m)
 	if !c.fits(size) {
 		return c.overBudget(m)
@@ -173,8 +176,14 @@ func (c *collector) file(m Meta, v visit) error {
 	return c.store(f, now, func() string { return changedSince(f, now) })
 }
 
+// content is what a file holds, in order or from anywhere.
+type content interface {
+	io.Reader
+	io.ReaderAt
+}
+
 // store adds an open file to the bundle.
-func (c *collector) store(r io.Reader, m Meta, check func() string) error {
+func (c *collector) store(r content, m Meta, check func() string) error {
 	size := c.limit(m)
 	if !c.fits(size) {
 		return c.overBudget(m)
@@ -186,6 +195,9 @@ func (c *collector) store(r io.Reader, m Meta, check func() string) error {
 		}
 		m.Note = joinText(m.Note, why)
 		c.out.Cut++
+	}
+	if c.past != nil {
+		return c.storeSince(r, m, size, check)
 	}
 	row, err := c.w.addChecked(m, &progressReader{c: c, r: r, path: m.Path}, size, check)
 	return c.done(row, err)
@@ -258,6 +270,9 @@ func (c *collector) record(row Row) error {
 	if c.w == nil {
 		return c.done(row, nil)
 	}
+	if c.past.vanished(row) || c.past.known(row) {
+		return nil
+	}
 	return c.done(row, c.w.Record(row))
 }
 
@@ -268,7 +283,7 @@ func (c *collector) done(row Row, err error) error {
 	}
 	c.rows++
 	c.out.count(row)
-	return nil
+	return c.past.note(row)
 }
 
 // progressReader reports what is read, and ends when the collection is interrupted.
@@ -325,6 +340,7 @@ func (w *Writer) addRow(row Row, r io.Reader, check func() string) (Row, error) 
 		if row.Status == Collected {
 			row.Status = Changed
 		}
+		row.mixed = true
 		row.torn()
 	}
 	return row, w.Record(row)

@@ -43,6 +43,7 @@ type collector struct {
 	current  int            // index of the target being taken
 	seen     map[[16]byte]struct{}
 	rows     int64
+	past     *past         // what a chain of snapshots holds; nil to store everything
 	lease    time.Duration // how long we may still wait for files that are leased
 	scope    map[string]bool
 }
@@ -317,6 +318,9 @@ func (c *collector) link(m Meta) error {
 	if !c.inScope(path.Clean(target)) {
 		m.Note = "its target is outside the scope"
 	}
+	if c.past.unchanged(c, &m) {
+		return nil
+	}
 	c.extra(&m)
 	if c.w == nil {
 		return nil
@@ -390,7 +394,7 @@ func (c *collector) stopped() string {
 }
 
 func (c *collector) addDir(m Meta) error {
-	if c.w == nil {
+	if c.w == nil || c.past.unchanged(c, &m) {
 		return nil
 	}
 	row, err := c.w.AddDir(m)

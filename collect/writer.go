@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"maps"
 	"time"
 
 	"filippo.io/age"
@@ -36,6 +37,7 @@ type Writer struct {
 	sumSize int64  // bytes of SHA256SUMS so far
 	sum     Summary
 	closed  bool
+	tap     io.Writer // sees what is stored of files, for the index of a snapshot; nil for nobody
 }
 
 // Summary says what a finished bundle holds.
@@ -160,6 +162,7 @@ func (w *Writer) copyContent(row *Row, r io.Reader, n int, readErr error) error 
 	left := row.Size
 	for {
 		h.Write(w.buf[:n])
+		w.see(w.buf[:n])
 		if _, err := w.tar.Write(w.buf[:n]); err != nil {
 			return fmt.Errorf("writing bundle: %w", err)
 		}
@@ -174,11 +177,19 @@ func (w *Writer) copyContent(row *Row, r io.Reader, n int, readErr error) error 
 	if left == 0 {
 		return nil
 	}
-	if _, err := io.CopyN(io.MultiWriter(w.tar, h), zeros{}, left); err != nil {
+	if _, err := io.CopyN(io.MultiWriter(w.tar, h, writeFunc(w.see)), zeros{}, left); err != nil {
 		return fmt.Errorf("writing bundle: %w", err)
 	}
 	row.StoredSHA256 = hex.EncodeToString(h.Sum(nil))
 	return nil
+}
+
+// see shows stored bytes to whoever keeps an index of them.
+func (w *Writer) see(p []byte) (int, error) {
+	if w.tap == nil {
+		return len(p), nil
+	}
+	return w.tap.Write(p)
 }
 
 // judge sets the status after read bytes of r were stored and reading ended with err.
@@ -477,6 +488,16 @@ func (w *Writer) writeSums() error {
 
 func (w *Writer) tailRow(name string, size int64) Row {
 	return Row{Meta: Meta{Path: name, Type: File, Mode: 0o600, Mtime: w.header.Started}, Size: size}
+}
+
+// Note adds a remark to the manifest's first line, which is written when the bundle is closed.
+func (w *Writer) Note(name, text string) {
+	notes := maps.Clone(w.header.Notes)
+	if notes == nil {
+		notes = map[string]string{}
+	}
+	notes[name] = text
+	w.header.Notes = notes
 }
 
 // Rows yields the manifest's rows of a closed bundle, for an index that stays with whoever wrote it.

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/clawbook/openclaw-ir/collect"
 	"github.com/clawbook/openclaw-ir/internal/casefile"
 	"github.com/clawbook/openclaw-ir/internal/console"
 	"github.com/urfave/cli/v2"
@@ -84,7 +85,7 @@ func newCaseRow(dir string, info casefile.Info) caseRow {
 	if _, row.Lines, err = cs.Head(); err != nil {
 		row.Problem = err.Error()
 	}
-	row.Bundles = countFiles(cs, casefile.BundlesDir, bundleSuffix)
+	row.Bundles = countFiles(cs, casefile.BundlesDir, collect.BundleSuffix)
 	row.Reports = countFiles(cs, casefile.ReportDir, ".eml") // each is in several forms
 	return row
 }

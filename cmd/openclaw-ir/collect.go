@@ -402,7 +402,7 @@ func (x *collection) finish(cs *casefile.Case, b *sealed, w *collect.Writer, to 
 	if b.sealName, err = b.out.commit(b.seal); err != nil {
 		return x.failed(cs, b.out, err)
 	}
-	if err := cs.WriteFile(lastSealFile, []byte(collect.SealDigest(b.seal)+"\n")); err != nil {
+	if err := cs.WriteFile(collect.LastSeal, []byte(collect.SealDigest(b.seal)+"\n")); err != nil {
 		return err
 	}
 	return x.record(cs, b, w)
@@ -433,11 +433,9 @@ func (x *collection) record(cs *casefile.Case, b *sealed, w *collect.Writer) err
 	return cs.Append(casefile.Entry{Action: "collect", Object: b.out.name, Result: result, Note: countRows(b.outcome), Digests: digests})
 }
 
-// lastSealFile holds the digest of the case's last seal: the next one names it, which makes the chain.
-const lastSealFile = "last-seal"
-
+// lastSeal is the digest of the case's last seal: the next one names it, which makes the chain.
 func lastSeal(cs *casefile.Case) (string, error) {
-	text, err := cs.ReadFile(lastSealFile, 100)
+	text, err := cs.ReadFile(collect.LastSeal, 100)
 	if errors.Is(err, os.ErrNotExist) {
 		return "", nil
 	}
@@ -559,23 +557,10 @@ func freeName(cs *casefile.Case, hostname string, now time.Time) string {
 			return err == nil
 		})
 	}
-	stem := bundleStem(hostname, now)
-	name := stem + bundleSuffix
+	stem := collect.BundleStem(hostname, now)
+	name := stem + collect.BundleSuffix
 	for n := 2; taken(name); n++ {
-		name = fmt.Sprintf("%s-%d%s", stem, n, bundleSuffix)
+		name = fmt.Sprintf("%s-%d%s", stem, n, collect.BundleSuffix)
 	}
 	return name
-}
-
-const bundleSuffix = ".tar.zst.age"
-
-// bundleStem names a bundle after the host and the moment.
-func bundleStem(hostname string, now time.Time) string {
-	safe := strings.Map(func(c rune) rune {
-		if c == '-' || c == '.' || c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' {
-			return c
-		}
-		return '_'
-	}, hostname)
-	return fmt.Sprintf("openclaw-ir-%s-%s", strings.TrimLeft(safe, ".-"), now.UTC().Format("20060102T150405Z"))
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"filippo.io/age"
+	"github.com/clawbook/openclaw-ir/collect"
 	"github.com/clawbook/openclaw-ir/internal/casefile"
 	"github.com/clawbook/openclaw-ir/internal/console"
 	"github.com/clawbook/openclaw-ir/internal/drill"
@@ -206,7 +207,7 @@ func (x *drilling) end(err error) error {
 		x.console.Printf("the drill lies in %q; remove it with: rm -r %s", x.dir, shellWord(x.dir))
 		return err
 	}
-	d := drilled{Exit: x.code(), Directory: x.dir, Key: x.path(drillKey), Bundles: newest(x.cs, casefile.BundlesDir, "*"+bundleSuffix)}
+	d := drilled{Exit: x.code(), Directory: x.dir, Key: x.path(drillKey), Bundles: newest(x.cs, casefile.BundlesDir, "*"+collect.BundleSuffix)}
 	for _, pattern := range []string{"*.html", "*.eml", "*.md", "*.json"} {
 		d.Reports = append(d.Reports, newest(x.cs, casefile.ReportDir, pattern)...)
 	}
@@ -238,7 +239,7 @@ func (x *drilling) endText(d drilled) []string {
 // bundle is the sealed bundle of the drill; its placeholder before there is one.
 func (x *drilling) bundle() string {
 	if x.cs != nil {
-		if names := newest(x.cs, casefile.BundlesDir, "*"+bundleSuffix); len(names) > 0 {
+		if names := newest(x.cs, casefile.BundlesDir, "*"+collect.BundleSuffix); len(names) > 0 {
 			return last(names)
 		}
 	}

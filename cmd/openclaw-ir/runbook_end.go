@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/clawbook/openclaw-ir/collect"
 	"github.com/clawbook/openclaw-ir/internal/casefile"
 	"github.com/clawbook/openclaw-ir/internal/console"
 	"github.com/clawbook/openclaw-ir/rotate"
@@ -66,7 +67,7 @@ func (x *runbook) rest() rest {
 	if len(r.Open) > 0 {
 		r.Exit = worse(r.Exit, exitPartial)
 	}
-	r.Bundles = append(r.Bundles, newest(x.cs, casefile.BundlesDir, "*"+bundleSuffix)...)
+	r.Bundles = append(r.Bundles, newest(x.cs, casefile.BundlesDir, "*"+collect.BundleSuffix)...)
 	if len(r.Bundles) > 0 {
 		r.Copy = fmt.Sprintf("scp '%s:%s/*' .", x.cs.Info().Host, x.cs.Path(casefile.BundlesDir))
 	}

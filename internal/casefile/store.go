@@ -27,6 +27,18 @@ func writeFile(root *os.Root, name string, data []byte) error {
 	return nil
 }
 
+// Rename gives a file of the case its name, through to the disk. A file that has the name is replaced.
+func (c *Case) Rename(from, to string) error {
+	err := c.root.Rename(from, to)
+	if err == nil {
+		err = syncDir(c.root, filepath.Dir(to))
+	}
+	if err != nil {
+		return fmt.Errorf("naming %q: %w", to, err)
+	}
+	return nil
+}
+
 // writeNew writes a file that must not exist yet, through to the disk.
 func writeNew(root *os.Root, name string, data []byte) error {
 	f, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)

@@ -108,7 +108,7 @@ func (t *ProcessTable) list(ctx context.Context, r *Root) error {
 }
 
 func (t *ProcessTable) readAll(ctx context.Context, r *Root, pids []int) {
-	boot := bootTime(r)
+	boot := BootTime(r)
 	var budget atomic.Int64
 	budget.Store(argvBudget)
 	var next atomic.Int64
@@ -139,8 +139,8 @@ func (t *ProcessTable) readAll(ctx context.Context, r *Root, pids []int) {
 	workers.Wait()
 }
 
-// bootTime is the zero time if /proc/stat doesn't tell it.
-func bootTime(r *Root) time.Time {
+// BootTime is when the machine was started, the zero time if its /proc/stat does not tell.
+func BootTime(r *Root) time.Time {
 	b, _, _ := readCapped(r, "proc/stat", 4<<20)
 	for line := range strings.Lines(string(b)) {
 		if s, ok := strings.CutPrefix(line, "btime "); ok {
