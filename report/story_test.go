@@ -99,7 +99,7 @@ func TestAddresses(t *testing.T) {
 func TestManyFindings(t *testing.T) {
 	n := 0
 	many := func(yield func(analyze.FindingRecord) bool) {
-		event := analyze.Record{Kind: analyze.KindExec, What: strings.Repeat("curl http://198.51.100.7/ ", 40)}
+		event := analyze.Record{Kind: analyze.KindExec, What: strings.Repeat("curl http://198.51.100.7/ ", 3)}
 		for ; n < 1_000_000; n++ {
 			f := analyze.FindingRecord{Rule: "DLX-001", Title: "many", Level: severity.Critical, Sink: analyze.SinkExecuted, Deed: "executed", Time: "2026-11-20T10:00:00.000Z", Event: &event, Count: 1}
 			if n > 5000 {

@@ -94,7 +94,8 @@ type reporting struct {
 }
 
 func runReport(c *cli.Context, e env) error {
-	x := &reporting{env: e, c: c, told: map[openclaw.Gap]bool{}, story: report.Story{Version: report.Version, Tool: "openclaw-ir " + version(), Written: time.Now().UTC()}}
+	x := &reporting{env: e, c: c, told: map[openclaw.Gap]bool{}}
+	x.story.Version, x.story.Tool, x.story.Written = report.Version, "openclaw-ir "+version(), time.Now().UTC()
 	if err := x.readFlags(); err != nil {
 		return err
 	}
@@ -255,10 +256,12 @@ func (x *reporting) end() error {
 	sayLost(x.env, s.Coverage.Cut, s.Coverage.Lost)
 	err := sayCoverage(x.env, x.renderer, &s.Coverage.Coverage)
 	if n := len(s.Case.Problems); n > 0 {
-		return &codeError{exitFound, fmt.Errorf("the custody log of case %q does not hold: %s", s.Case.Name, s.Case.Problems[0]), []string{"the report says so; keep a copy of the case as it is"}}
+		why := fmt.Errorf("the custody log of case %q does not hold: %s", s.Case.Name, s.Case.Problems[0])
+		return &codeError{exitFound, why, []string{"the report says so; keep a copy of the case as it is"}}
 	}
 	if i := slices.IndexFunc(s.Bundles, func(b report.Bundle) bool { return b.Problem != "" }); i >= 0 {
-		return &codeError{exitFound, fmt.Errorf("bundle %q: %s", s.Bundles[i].Name, s.Bundles[i].Problem), []string{"the report says so; collect again if the host still has the evidence"}}
+		why := fmt.Errorf("bundle %q: %s", s.Bundles[i].Name, s.Bundles[i].Problem)
+		return &codeError{exitFound, why, []string{"the report says so; collect again if the host still has the evidence"}}
 	}
 	if len(s.Coverage.Missing) > 0 || s.Coverage.Cut > 0 || s.Coverage.Lost > 0 {
 		return errPartial

@@ -131,7 +131,8 @@ func (x *reporting) sayFiles(files []reportFile) {
 		to = "whom you choose"
 	}
 	x.console.Printf("nothing was sent. It quotes messages, names and paths: read it, take out what is private, then send it to %s", to)
-	x.console.Hintf("scp '%s:%s.*' . fetches the files; open the .eml in a mail program, the .html in a browser", x.user()+"@"+orUnknown(x.cs.Info().Host), x.cs.Path(casefile.ReportDir, x.stem()))
+	from := x.user() + "@" + orUnknown(x.cs.Info().Host) + ":" + x.cs.Path(casefile.ReportDir, x.stem())
+	x.console.Hintf("scp '%s.*' . fetches the files; open the .eml in a mail program, the .html in a browser", from)
 }
 
 func (x *reporting) user() string {
