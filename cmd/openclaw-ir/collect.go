@@ -37,9 +37,13 @@ Examples:
    openclaw-ir collect -R recipients.txt
    sudo openclaw-ir collect -r age1… --estimate
    openclaw-ir collect -R recipients.txt -o - | ssh responder 'cat > B.tar.zst.age'
+   openclaw-ir collect --snapshot -R recipients.txt
+
+With --snapshot it takes only what changed since the last snapshot, and chains it to that. What was sealed before
+and is other than it was, such as a transcript whose old lines changed or a log cut short, is an alarm and exit code 4.
 
 ` + exitText,
-		Flags: append(append(caseFlags(), recipientFlags()...),
+		Flags: append(append(append(caseFlags(), recipientFlags()...), snapshotFlags()...),
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "write the bundle to `FILE`, or to a pipe with -o -"},
 			&cli.StringFlag{Name: "root", Value: "/", Usage: "collect from the host whose disk is mounted at `DIR`"},
 			&cli.StringSliceFlag{Name: "state-dir", Usage: "take this OpenClaw state `DIR` too (as the host names it)"},
@@ -166,11 +170,17 @@ type collection struct {
 
 func runCollect(c *cli.Context, e env) error {
 	debug.SetGCPercent(collectGC)
+	if err := checkSnapshot(c); err != nil {
+		return err
+	}
 	x, err := newCollection(c, e)
 	if err != nil {
 		return err
 	}
 	defer x.root.Close()
+	if c.Bool("snapshot") {
+		return x.snapshot()
+	}
 	if c.Bool("estimate") {
 		return x.estimate()
 	}

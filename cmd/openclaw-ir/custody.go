@@ -91,7 +91,7 @@ func noted(e env, path string, run cli.ActionFunc) cli.ActionFunc {
 
 // mode is what makes a command do something else than its name says.
 func mode(c *cli.Context) (flags string) {
-	for _, name := range []string{"fix", "dry-run"} {
+	for _, name := range []string{"fix", "dry-run", "snapshot"} {
 		if c.Bool(name) {
 			flags += " --" + name
 		}
