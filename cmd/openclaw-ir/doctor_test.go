@@ -112,7 +112,7 @@ func TestDoctorWithoutAnything(t *testing.T) {
 
 // TestDoctorKnowsTheTools reads the programs that the code runs and looks whether the doctor asks for each.
 func TestDoctorKnowsTheTools(t *testing.T) {
-	known := slices.Clone(otherFilters)
+	known := append(slices.Clone(otherFilters), "openclaw-ir") // as a bundle's header has it
 	for _, f := range filters {
 		known = append(known, f.programs...)
 	}
