@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -57,8 +58,11 @@ var ErrBusy = errors.New("another snapshot of this case is being taken")
 // What it found of the past that is other than it was sealed is in the Outcome's Alarms, in the manifest and in the custody log.
 func TakeSnapshot(ctx context.Context, cs *casefile.Case, root *host.Root, run host.Runner, installs []*openclaw.Installation, gaps []openclaw.Gap, o SnapshotOptions) (*Snapshot, error) {
 	unlock, err := cs.Lock("snapshots.lock", o.Wait)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		return nil, ErrBusy
+	}
 	if err != nil {
-		return nil, fmt.Errorf("%w: %v", ErrBusy, err)
+		return nil, err
 	}
 	defer unlock()
 	s := &snapshot{ctx: ctx, cs: cs, o: o, disk: o.disk, started: time.Now()}
