@@ -55,9 +55,7 @@ func found(name string, data []byte, set *secret.Set) (prints []string) {
 		texts = mailTexts(data)
 	}
 	for _, text := range texts {
-		for reading := range readings(text) {
-			prints = append(prints, set.Found(reading)...)
-		}
+		prints = append(prints, foundIn(text, set)...)
 	}
 	slices.Sort(prints)
 	return slices.Compact(prints)
@@ -96,7 +94,7 @@ func readings(text string) iter.Seq[string] {
 
 // undoings each take away one thing that is done to a text on its way.
 var undoings = []func(string) string{
-	unquotedPrintable, joinedLines, joinedWords, html.UnescapeString, unescapedScript, withoutTags, unescapedURL, unescapedConsole,
+	unquotedPrintable, joinedLines, joinedWords, seen, html.UnescapeString, unescapedScript, withoutTags, unescapedURL, unescapedConsole,
 }
 
 // joinedLines joins what was broken within a word, and joinedWords what was broken between two.

@@ -67,7 +67,7 @@ var hidings = map[string]func(*rapid.T, string) string{
 		return regexp.MustCompile(`..`).ReplaceAllString(strings.ToUpper(hex.EncodeToString([]byte(s))), "=$0")
 	},
 	"broken": func(t *rapid.T, s string) string {
-		with := rapid.SampledFrom([]string{"\n", "\r\n", "\n| ", "\n  ", "=\r\n", "<wbr>", "</b>"}).Draw(t, "with")
+		with := rapid.SampledFrom([]string{"\n", "\r\n", "\n| ", "\n  ", "=\r\n", "<wbr>", "</b>", "\u200b", "\x1b[01;31m"}).Draw(t, "with")
 		if with[0] == '=' {
 			s = strings.ReplaceAll(s, "=", "=3D")
 		}

@@ -225,9 +225,17 @@ func (x *reporting) missing(part string, err error) {
 	x.story.Coverage.Missing = append(x.story.Coverage.Missing, part+": "+err.Error())
 }
 
+// redact takes every known secret out of the story.
+func (x *reporting) redact() {
+	x.story.Redact(x.renderer.Secrets.Redact)
+	if n := x.story.Withhold(x.renderer.Secrets); n > 0 {
+		x.missing(plural(n, "text"), errors.New("left out, for a secret is written there in a way that no token can stand for"))
+	}
+}
+
 // hand prints the letter, leaves the files in the case and says where they are.
 func (x *reporting) hand() error {
-	x.story.Redact(x.renderer.Secrets.Redact)
+	x.redact()
 	files, err := x.render()
 	if err != nil {
 		return err
