@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/clawbook/openclaw-ir/collect"
+	"github.com/clawbook/openclaw-ir/collect/store"
 	"github.com/clawbook/openclaw-ir/internal/casefile"
 	"github.com/clawbook/openclaw-ir/internal/console"
 	"github.com/clawbook/openclaw-ir/internal/host"
@@ -38,12 +39,16 @@ Examples:
    sudo openclaw-ir collect -r age1… --estimate
    openclaw-ir collect -R recipients.txt -o - | ssh responder 'cat > B.tar.zst.age'
    openclaw-ir collect --snapshot -R recipients.txt
+   openclaw-ir collect -R recipients.txt --to s3://evidence/host-1 --lock-days 90
+
+With --to the bundle and then its seal are stored elsewhere too, once they are whole here; what a store does not
+take stays owed, and the next run with --to tries again. See openclaw-ir collect upload --help.
 
 With --snapshot it takes only what changed since the last snapshot, and chains it to that. What was sealed before
 and is other than it was, such as a transcript whose old lines changed or a log cut short, is an alarm and exit code 4.
 
 ` + exitText,
-		Flags: append(append(append(caseFlags(), recipientFlags()...), snapshotFlags()...),
+		Flags: append(slices.Concat(caseFlags(), recipientFlags(), snapshotFlags(), uploadFlags()),
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "write the bundle to `FILE`, or to a pipe with -o -"},
 			&cli.StringFlag{Name: "root", Value: "/", Usage: "collect from the host whose disk is mounted at `DIR`"},
 			&cli.StringSliceFlag{Name: "state-dir", Usage: "take this OpenClaw state `DIR` too (as the host names it)"},
@@ -55,7 +60,7 @@ and is other than it was, such as a transcript whose old lines changed or a log 
 			&cli.StringFlag{Name: "level", Value: "default", Usage: "compress at `LEVEL`: default or better"},
 			&cli.BoolFlag{Name: "json", Usage: "one JSON object a line, a version first"},
 		),
-		Subcommands:  []*cli.Command{verifyCommand(e), listCommand(e), openCommand(e)},
+		Subcommands:  []*cli.Command{verifyCommand(e), listCommand(e), openCommand(e), uploadCommand(e)},
 		OnUsageError: onUsageError,
 		Action: func(c *cli.Context) error {
 			if c.Args().Present() {
@@ -166,6 +171,7 @@ type collection struct {
 	options  collect.Options
 	host     string // whose evidence it is
 	name     string // the bundle's file name
+	to       store.Destination
 }
 
 func runCollect(c *cli.Context, e env) error {
@@ -173,18 +179,23 @@ func runCollect(c *cli.Context, e env) error {
 	if err := checkSnapshot(c); err != nil {
 		return err
 	}
+	to, err := destination(c)
+	if err != nil {
+		return err
+	}
 	x, err := newCollection(c, e)
 	if err != nil {
 		return err
 	}
 	defer x.root.Close()
+	x.to = to
 	if c.Bool("snapshot") {
 		return x.snapshot()
 	}
 	if c.Bool("estimate") {
 		return x.estimate()
 	}
-	to, err := recipients(c, e)
+	readers, err := recipients(c, e)
 	if err != nil {
 		return err
 	}
@@ -193,11 +204,11 @@ func runCollect(c *cli.Context, e env) error {
 		return err
 	}
 	defer cs.Close()
-	b, err := x.seal(cs, to)
+	b, err := x.seal(cs, readers)
 	if err != nil {
 		return err
 	}
-	return x.say(b)
+	return x.thenUpload(cs, x.say(b), b.out.name, b.summary.Ciphertext, b.seal)
 }
 
 func newCollection(c *cli.Context, e env) (*collection, error) {

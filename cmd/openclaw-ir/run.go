@@ -48,6 +48,7 @@ type env struct {
 	uid     int
 	record  *record // what this run leaves in the custody log; nil in a test
 	asked   *asked  // what was asked for once and holds for all steps of a guided run; nil otherwise
+	haste   bool    // a test's: a store that is away is tried again at once
 	drill   string  // the directory of a drill: no host is opened but one that lies in it; "" outside a drill
 }
 

@@ -81,7 +81,7 @@ func (x *collection) snapshot() error {
 	if err != nil {
 		return &codeError{exitFailed, err, []string{"the chain is as it was: openclaw-ir collect --snapshot tries again"}}
 	}
-	return x.saySnapshot(cs, s)
+	return x.thenUpload(cs, x.saySnapshot(cs, s), cs.Path(casefile.BundlesDir, s.Bundle), s.Summary.Ciphertext, s.Seal)
 }
 
 // snapshotRecipients are those of a bundle, without a passphrase: a snapshot is taken where nobody can be asked.

@@ -14,12 +14,14 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/clawbook/openclaw-ir/internal/storetest"
 )
 
 // between stands between us and a real server, and changes its answers.
-func between(t *testing.T, s *s3server, change func(*http.Response) error) string {
+func between(t *testing.T, s *storetest.S3, change func(*http.Response) error) string {
 	t.Helper()
-	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: s.addr})
+	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: s.Addr})
 	proxy.ModifyResponse = change
 	proxy.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, _ error) { panic(http.ErrAbortHandler) }
 	server := httptest.NewServer(proxy)
@@ -29,7 +31,7 @@ func between(t *testing.T, s *s3server, change func(*http.Response) error) strin
 
 // TestS3AnswerLost has the server do what it was asked for, and its answer get lost.
 func TestS3AnswerLost(t *testing.T) {
-	s := startS3(t, t.TempDir())
+	s := storetest.StartS3(t, t.TempDir())
 	data, _ := sealedBytes(t, 6<<20)
 	for _, size := range []int64{5 << 20, 16 << 20} {
 		for _, lost := range []string{http.MethodPost, http.MethodPut} {
@@ -42,10 +44,10 @@ func TestS3AnswerLost(t *testing.T) {
 				}
 				return nil
 			})
-			if err := put(t, open(t, s.via(at), Options{PartSize: size}), name, data); err != nil {
+			if err := put(t, open(t, s.Via(at), Options{PartSize: size}), name, data); err != nil {
 				t.Errorf("%s: %v", name, err)
 			}
-			if got := s.stored(t, name); !bytes.Equal(got, data) {
+			if got := s.Stored(t, name); !bytes.Equal(got, data) {
 				t.Errorf("%s: %d bytes stored", name, len(got))
 			}
 		}
@@ -54,8 +56,8 @@ func TestS3AnswerLost(t *testing.T) {
 
 // TestS3AnswerLostPutOnly does so where we cannot look: that is told, and not that it was stored.
 func TestS3AnswerLostPutOnly(t *testing.T) {
-	s := startS3(t, t.TempDir())
-	s.putOnly(t)
+	s := storetest.StartS3(t, t.TempDir())
+	s.PutOnly(t)
 	var times atomic.Int64
 	at := between(t, s, func(*http.Response) error {
 		if times.Add(1) == 1 {
@@ -64,7 +66,7 @@ func TestS3AnswerLostPutOnly(t *testing.T) {
 		return nil
 	})
 	data, digest := sealedBytes(t, 1000)
-	err := put(t, open(t, s.via(at), Options{}), "B", data)
+	err := put(t, open(t, s.Via(at), Options{}), "B", data)
 	wantError(t, err, "perhaps by an earlier try whose answer was lost", digest)
 	if !errors.Is(err, ErrExists) {
 		t.Errorf("got %v", err)
@@ -73,7 +75,7 @@ func TestS3AnswerLostPutOnly(t *testing.T) {
 
 // TestS3Lies has the server say that it has something else than it was sent.
 func TestS3Lies(t *testing.T) {
-	s := startS3(t, t.TempDir())
+	s := storetest.StartS3(t, t.TempDir())
 	at := between(t, s, func(r *http.Response) error {
 		if r.Header.Get("X-Amz-Checksum-Sha256") != "" {
 			r.Header.Set("X-Amz-Checksum-Sha256", "AAAA")
@@ -82,15 +84,15 @@ func TestS3Lies(t *testing.T) {
 	})
 	data, _ := sealedBytes(t, 6<<20)
 	for name, size := range map[string]int64{"whole": 16 << 20, "parts": 5 << 20} {
-		wantError(t, put(t, open(t, s.via(at), Options{PartSize: size}), name, data), `it has SHA-256 "AAAA"`, "do not rely on this store")
+		wantError(t, put(t, open(t, s.Via(at), Options{PartSize: size}), name, data), `it has SHA-256 "AAAA"`, "do not rely on this store")
 	}
-	s.missing(t, "parts")
+	s.Missing(t, "parts")
 }
 
 // TestS3Corrupts has the line change what is sent: the server refuses it.
 func TestS3Corrupts(t *testing.T) {
-	s := startS3(t, t.TempDir())
-	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: s.addr})
+	s := storetest.StartS3(t, t.TempDir())
+	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: s.Addr})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if body, err := io.ReadAll(r.Body); err == nil && len(body) > 1000 {
 			body[len(body)/2] ^= 1
@@ -101,22 +103,22 @@ func TestS3Corrupts(t *testing.T) {
 	t.Cleanup(server.Close)
 	data, _ := sealedBytes(t, 6<<20)
 	for name, size := range map[string]int64{"whole": 16 << 20, "parts": 5 << 20} {
-		err := put(t, open(t, s.via(strings.TrimPrefix(server.URL, "http://")), Options{PartSize: size}), name, data)
+		err := put(t, open(t, s.Via(strings.TrimPrefix(server.URL, "http://")), Options{PartSize: size}), name, data)
 		wantError(t, err, "the store says", "what arrived is not what was sent")
-		s.missing(t, name)
+		s.Missing(t, name)
 	}
 }
 
 // TestS3Skew signs with the clock of a host that is twenty minutes ahead, and with that of one whose battery is empty.
 func TestS3Skew(t *testing.T) {
-	s := startS3(t, t.TempDir())
+	s := storetest.StartS3(t, t.TempDir())
 	now := time.Now()
 	for ahead, want := range map[time.Duration]string{20 * time.Minute: "20 minutes ahead of the store's", 0: "days behind the store's"} {
 		synctest.Test(t, func(t *testing.T) { // in here it is 2000, until one sleeps
 			if ahead > 0 {
 				time.Sleep(time.Until(now.Add(ahead)))
 			}
-			store, err := Open(t.Context(), s.address(), Options{})
+			store, err := Open(t.Context(), s.Address(), Options{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -128,7 +130,7 @@ func TestS3Skew(t *testing.T) {
 			}
 		})
 	}
-	s.missing(t, "B")
+	s.Missing(t, "B")
 }
 
 // pages answers every listing with what a hostile store says.

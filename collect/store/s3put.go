@@ -161,7 +161,8 @@ func sameChecksum(got, want string) error {
 	})
 }
 
-func (u *upload) memory() string { return u.String() + u.name }
+// memory is what the upload is remembered by: stores of several makers may have a bucket of the same name.
+func (u *upload) memory() string { return u.client.EndpointURL().String() + " " + u.String() + u.name }
 
 // recall returns the upload in parts that was begun, of the same file.
 func (u *upload) recall() *begun {

@@ -96,7 +96,7 @@ func final(err error) error {
 
 // again tries f until it succeeds, fails for good or has been tried often enough. n counts the attempts from 0.
 func (o Options) again(ctx context.Context, f func(ctx context.Context, n int) error) error {
-	wait := o.patience
+	wait := o.Patience
 	for n := 0; ; n++ {
 		err := f(ctx, n)
 		var last errFinal

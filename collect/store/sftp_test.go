@@ -3,15 +3,12 @@ package store
 import (
 	"bytes"
 	"context"
-	"crypto/ed25519"
-	"crypto/rand"
 	"encoding/pem"
 	"errors"
 	"fmt"
 	"io/fs"
 	"net"
 	"os"
-	"os/exec"
 	"os/user"
 	"path/filepath"
 	"strconv"
@@ -19,173 +16,57 @@ import (
 	"testing"
 	"time"
 
+	"github.com/clawbook/openclaw-ir/internal/storetest"
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/agent"
 )
 
-// An sshd is OpenSSH's server, on a port of its own.
-type sshd struct {
-	addr    string
-	user    string
-	dir     string // where files go
-	path    string // the same as the client names it
-	key     string // the file of a private key that it takes
-	hostKey string // fingerprint
-	known   string // a file of known hosts that has it
-}
-
-// startSSHD starts one. Lines are added to its configuration.
-func startSSHD(t *testing.T, lines ...string) *sshd {
-	t.Helper()
-	const program = "/usr/sbin/sshd"
-	if _, err := os.Stat(program); err != nil {
-		t.Skip("no OpenSSH server here")
-	}
-	base := t.TempDir()
-	who, err := user.Current()
-	if err != nil {
-		t.Fatal(err)
-	}
-	d := &sshd{user: who.Username, dir: filepath.Join(base, "in"), key: filepath.Join(base, "client"), known: filepath.Join(base, "known")}
-	d.path = d.dir
-	hostKey := writeKey(t, filepath.Join(base, "host"))
-	d.hostKey = ssh.FingerprintSHA256(hostKey)
-	clientKey := writeKey(t, d.key)
-	d.addr = freePort(t)
-	host, port, _ := net.SplitHostPort(d.addr)
-	err = errors.Join(os.Mkdir(d.dir, 0o700), os.WriteFile(filepath.Join(base, "authorized"), ssh.MarshalAuthorizedKey(clientKey), 0o600),
-		os.WriteFile(d.known, fmt.Appendf(nil, "[%s]:%s %s", host, port, ssh.MarshalAuthorizedKey(hostKey)), 0o600))
-	if err != nil {
-		t.Fatal(err)
-	}
-	config := strings.Join(append([]string{
-		"ListenAddress " + d.addr, "HostKey " + filepath.Join(base, "host"), "AuthorizedKeysFile " + filepath.Join(base, "authorized"), "PidFile none",
-		"UsePAM no", "StrictModes no", "PasswordAuthentication no", "KbdInteractiveAuthentication no", "PermitRootLogin prohibit-password",
-		"Subsystem sftp internal-sftp", "LoginGraceTime 30", "MaxStartups 100",
-	}, lines...), "\n") + "\n"
-	file := filepath.Join(base, "sshd_config")
-	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	_ = os.MkdirAll("/run/sshd", 0o755) // where it goes to be harmless; as root alone
-	start(t, d.addr, exec.Command(program, "-D", "-e", "-f", file))
-	return d
-}
-
-// start runs a server until the test ends, and waits until it listens.
-func start(t *testing.T, addr string, cmd *exec.Cmd) {
-	t.Helper()
-	var log bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &log, &log
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		<-ended
-		if t.Failed() {
-			t.Logf("%s:\n%s", cmd.Path, log.String())
-		}
-	})
-	for range 600 {
-		conn, err := net.Dial("tcp", addr)
-		if err == nil {
-			conn.Close()
-			return
-		}
-		select {
-		case err := <-ended:
-			ended <- err
-			t.Fatalf("%s ended: %v", cmd.Path, err)
-		case <-time.After(50 * time.Millisecond):
-		}
-	}
-	t.Fatalf("%s does not listen", cmd.Path)
-}
-
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
-// writeKey makes a key and returns its public half.
-func writeKey(t *testing.T, name string) ssh.PublicKey {
-	t.Helper()
-	public, private, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	block, err := ssh.MarshalPrivateKey(private, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(name, pem.EncodeToMemory(block), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	key, err := ssh.NewPublicKey(public)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key
-}
-
-func (d *sshd) address() string { return d.via(d.addr) }
-
-func (d *sshd) via(addr string) string { return "sftp://" + d.user + "@" + addr + d.path }
-
-func (d *sshd) options() Options {
-	return Options{HostKey: d.hostKey, SSHKey: d.key, patience: time.Millisecond}
+func options(d *storetest.SSHD) Options {
+	return Options{HostKey: d.HostKey, SSHKey: d.Key, Patience: time.Millisecond}
 }
 
 func TestSFTP(t *testing.T) {
 	t.Parallel()
-	d := startSSHD(t)
-	testStore(t, d.address(), d.options())
+	d := storetest.StartSSHD(t)
+	testStore(t, d.Address(), options(d))
 }
 
 // TestSFTPTrust connects to a server whose key nobody has vouched for, or another than the one known.
 func TestSFTPTrust(t *testing.T) {
 	t.Parallel()
-	d := startSSHD(t)
+	d := storetest.StartSSHD(t)
 	other := filepath.Join(t.TempDir(), "known")
-	if err := os.WriteFile(other, fmt.Appendf(nil, "[127.0.0.1]:%s %s", d.addr[strings.LastIndex(d.addr, ":")+1:], ssh.MarshalAuthorizedKey(writeKey(t, filepath.Join(t.TempDir(), "k")))), 0o600); err != nil {
+	if err := os.WriteFile(other, fmt.Appendf(nil, "[127.0.0.1]:%s %s", d.Addr[strings.LastIndex(d.Addr, ":")+1:], ssh.MarshalAuthorizedKey(storetest.WriteKey(t, filepath.Join(t.TempDir(), "k")))), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	try := func(hostKey string, known ...string) error {
-		s, err := Open(t.Context(), d.address(), Options{HostKey: hostKey, KnownHosts: known, SSHKey: d.key, patience: time.Millisecond})
+		s, err := Open(t.Context(), d.Address(), Options{HostKey: hostKey, KnownHosts: known, SSHKey: d.Key, Patience: time.Millisecond})
 		if err == nil {
 			s.Close()
 		}
 		return err
 	}
-	for _, good := range []error{try(d.hostKey), try("", d.known), try("", filepath.Join(t.TempDir(), "missing"), d.known)} {
+	for _, good := range []error{try(d.HostKey), try("", d.Known), try("", filepath.Join(t.TempDir(), "missing"), d.Known)} {
 		if good != nil {
 			t.Errorf("a key that is known: %v", good)
 		}
 	}
-	wantError(t, try("", []string{}...), "nobody has vouched for the server's key, "+d.hostKey, "--host-key "+d.hostKey)
+	wantError(t, try("", []string{}...), "nobody has vouched for the server's key, "+d.HostKey, "--host-key "+d.HostKey)
 	wantError(t, try("", filepath.Join(t.TempDir(), "missing")), "nobody has vouched", "by another way")
 	wantError(t, try("", other), "and not the one in "+other, "in between")
-	wantError(t, try("SHA256:"+strings.Repeat("A", 43)), d.hostKey+" and not SHA256:AAAA", "in between")
+	wantError(t, try("SHA256:"+strings.Repeat("A", 43)), d.HostKey+" and not SHA256:AAAA", "in between")
 	wantError(t, try("MD5:00"), "not the fingerprint", "ssh-keygen -lf")
 }
 
 func TestSFTPKeys(t *testing.T) {
 	t.Parallel()
-	d := startSSHD(t)
+	d := storetest.StartSSHD(t)
 	wrong := filepath.Join(t.TempDir(), "wrong")
-	writeKey(t, wrong)
+	storetest.WriteKey(t, wrong)
 	home := t.TempDir()
 	env := map[string]string{"HOME": home}
 	try := func(key string) error {
-		s, err := Open(t.Context(), d.address(), Options{HostKey: d.hostKey, SSHKey: key, Getenv: func(name string) string { return env[name] }, patience: time.Millisecond})
+		s, err := Open(t.Context(), d.Address(), Options{HostKey: d.HostKey, SSHKey: key, Getenv: func(name string) string { return env[name] }, Patience: time.Millisecond})
 		if err == nil {
 			s.Close()
 		}
@@ -193,9 +74,9 @@ func TestSFTPKeys(t *testing.T) {
 	}
 	wantError(t, try(wrong), "does not take the key for", "authorized_keys")
 	wantError(t, try(""), "no SSH key", "ssh-keygen")
-	wantError(t, try(d.known), "not an SSH private key", "")
+	wantError(t, try(d.Known), "not an SSH private key", "")
 	wantError(t, try(filepath.Join(home, "missing")), "opening the SSH key", "")
-	private, err := os.ReadFile(d.key)
+	private, err := os.ReadFile(d.Key)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -242,8 +123,8 @@ func serveAgent(t *testing.T, private []byte) string {
 
 func TestSFTPLockedKey(t *testing.T) {
 	t.Parallel()
-	d := startSSHD(t)
-	private, err := os.ReadFile(d.key)
+	d := storetest.StartSSHD(t)
+	private, err := os.ReadFile(d.Key)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -259,34 +140,34 @@ func TestSFTPLockedKey(t *testing.T) {
 	if err := os.WriteFile(locked, pem.EncodeToMemory(block), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	o := d.options()
+	o := options(d)
 	o.SSHKey = locked
-	_, err = Open(t.Context(), d.address(), o)
+	_, err = Open(t.Context(), d.Address(), o)
 	wantError(t, err, "has a passphrase", "ssh-agent")
 	o.Passphrase = func(string) ([]byte, error) { return []byte("wrong"), nil }
-	_, err = Open(t.Context(), d.address(), o)
+	_, err = Open(t.Context(), d.Address(), o)
 	wantError(t, err, "wrong passphrase", "")
 	o.Passphrase = func(string) ([]byte, error) { return []byte("hunter2x"), nil }
-	open(t, d.address(), o)
+	open(t, d.Address(), o)
 }
 
 // TestSFTPCut cuts the connection again and again while a file is sent.
 func TestSFTPCut(t *testing.T) {
 	t.Parallel()
-	d := startSSHD(t)
+	d := storetest.StartSSHD(t)
 	data, _ := sealedBytes(t, 5<<20+123)
-	p := newProxy(t, d.addr)
-	o := d.options()
+	p := storetest.NewProxy(t, d.Addr)
+	o := options(d)
 	o.PartSize = 1 << 20
 	sent := int64(0)
 	o.Progress = func(n int64) { sent += n }
-	s := open(t, d.via(p.addr()), o)
-	p.cutAfter(5<<19, 2)
+	s := open(t, d.Via(p.Addr()), o)
+	p.CutAfter(5<<19, 2)
 	if err := put(t, s, "B", data); err != nil {
 		t.Fatal(err)
 	}
-	if got := get(t, s, "B"); !bytes.Equal(got, data) || p.cuts.Load() != 0 {
-		t.Errorf("stored %d bytes after %d cuts are left", len(got), p.cuts.Load())
+	if got := get(t, s, "B"); !bytes.Equal(got, data) || p.Cuts() != 0 {
+		t.Errorf("stored %d bytes after %d cuts are left", len(got), p.Cuts())
 	}
 	if sent != int64(len(data)) {
 		t.Errorf("counted %d bytes", sent)
@@ -294,7 +175,7 @@ func TestSFTPCut(t *testing.T) {
 	if got := names(t, s); len(got) != 1 {
 		t.Errorf("left %q", got)
 	}
-	p.cut()
+	p.Cut()
 	if got := get(t, s, "B"); !bytes.Equal(got, data) {
 		t.Error("read another after a cut")
 	}
@@ -303,7 +184,7 @@ func TestSFTPCut(t *testing.T) {
 // TestSFTPResume gives up in the middle and goes on later.
 func TestSFTPResume(t *testing.T) {
 	t.Parallel()
-	d := startSSHD(t)
+	d := storetest.StartSSHD(t)
 	data, _ := sealedBytes(t, 6<<20)
 	for _, change := range []struct {
 		name string
@@ -317,7 +198,7 @@ func TestSFTPResume(t *testing.T) {
 		{"changed", func(part string) error { return os.WriteFile(part, make([]byte, 4<<20), 0o600) }, 6 << 20},
 	} {
 		memory := notebook{}
-		o := d.options()
+		o := options(d)
 		o.PartSize, o.Memory = 1<<20, memory
 		ctx, cancel := context.WithCancel(t.Context())
 		sent := int64(0)
@@ -327,14 +208,14 @@ func TestSFTPResume(t *testing.T) {
 			}
 		}
 		name := "B " + change.name
-		s := open(t, d.address(), o)
+		s := open(t, d.Address(), o)
 		if err := s.Put(ctx, name, bytes.NewReader(data), int64(len(data)), sum(data)); !errors.Is(err, context.Canceled) {
 			t.Fatalf("%s: %v", change.name, err)
 		}
 		if _, err := s.Open(t.Context(), name); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("%s: half of it is there: %v", change.name, err)
 		}
-		parts, err := filepath.Glob(filepath.Join(d.dir, name+".*.part"))
+		parts, err := filepath.Glob(filepath.Join(d.Dir, name+".*.part"))
 		if err != nil || len(parts) != 1 {
 			t.Fatalf("%s: parts %q, %v", change.name, parts, err)
 		}
@@ -348,7 +229,7 @@ func TestSFTPResume(t *testing.T) {
 				first = n
 			}
 		}
-		again := open(t, d.address(), o)
+		again := open(t, d.Address(), o)
 		if err := put(t, again, name, data); err != nil {
 			t.Fatalf("%s: %v", change.name, err)
 		}
@@ -367,13 +248,10 @@ func TestSFTPResume(t *testing.T) {
 // TestSFTPDiskFull fills the server's disk.
 func TestSFTPDiskFull(t *testing.T) {
 	t.Parallel()
-	d := startSSHD(t)
-	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=2m,mode=700", "none", d.dir).CombinedOutput(); err != nil {
-		t.Skipf("no small disk to be had: %v %s", err, out)
-	}
-	t.Cleanup(func() { _ = exec.Command("umount", "-l", d.dir).Run() })
+	d := storetest.StartSSHD(t)
+	storetest.SmallDisk(t, d.Dir, "2m")
 	data, _ := sealedBytes(t, 3<<20)
-	s := open(t, d.address(), d.options())
+	s := open(t, d.Address(), options(d))
 	wantError(t, put(t, s, "B", data), "disk has 0 bytes free", "make room")
 	if _, err := s.Open(t.Context(), "B"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("half of it is there: %v", err)
@@ -385,9 +263,9 @@ func TestSFTPDiskFull(t *testing.T) {
 
 func TestSFTPNoDirectory(t *testing.T) {
 	t.Parallel()
-	d := startSSHD(t)
-	d.path += "/missing"
-	wantError(t, put(t, open(t, d.address(), d.options()), "B", []byte("x")), "has no directory", "make the directory")
+	d := storetest.StartSSHD(t)
+	d.Path += "/missing"
+	wantError(t, put(t, open(t, d.Address(), options(d)), "B", []byte("x")), "has no directory", "make the directory")
 }
 
 // putOnly are the lines of an sshd_config for an account that can store, and neither replace nor remove: what it writes is made
@@ -409,14 +287,14 @@ func TestSFTPPutOnly(t *testing.T) {
 		t.Skip(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(jail) })
-	d := startSSHD(t, append(putOnly, "ChrootDirectory "+jail)...)
+	d := storetest.StartSSHD(t, append(putOnly, "ChrootDirectory "+jail)...)
 	uid, err := strconv.Atoi(who.Uid)
 	if err != nil {
 		t.Fatal(err)
 	}
-	d.user, d.dir, d.path = who.Username, filepath.Join(jail, "in"), "/in"
-	authorized := filepath.Join(filepath.Dir(d.key), "authorized")
-	err = errors.Join(os.Chmod(jail, 0o755), os.Mkdir(d.dir, 0o700), os.Chown(d.dir, uid, -1), os.Chmod(authorized, 0o644))
+	d.User, d.Dir, d.Path = who.Username, filepath.Join(jail, "in"), "/in"
+	authorized := filepath.Join(filepath.Dir(d.Key), "authorized")
+	err = errors.Join(os.Chmod(jail, 0o755), os.Mkdir(d.Dir, 0o700), os.Chown(d.Dir, uid, -1), os.Chmod(authorized, 0o644))
 	for dir := filepath.Dir(authorized); dir != os.TempDir() && dir != "/"; dir = filepath.Dir(dir) {
 		err = errors.Join(err, os.Chmod(dir, 0o755))
 	}
@@ -424,11 +302,11 @@ func TestSFTPPutOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	data, _ := sealedBytes(t, 3<<20)
-	o := d.options()
+	o := options(d)
 	o.PartSize = 1 << 20
-	p := newProxy(t, d.addr)
-	s := open(t, d.via(p.addr()), o)
-	p.cutAfter(3<<19, 1)
+	p := storetest.NewProxy(t, d.Addr)
+	s := open(t, d.Via(p.Addr()), o)
+	p.CutAfter(3<<19, 1)
 	if err := put(t, s, "B", data); err != nil {
 		t.Fatal(err)
 	}

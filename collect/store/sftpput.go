@@ -125,7 +125,7 @@ func (p *parcel) open(c *connection) (*sftp.File, error) {
 			p.sent.at(p.state.Sent)
 			return f, nil
 		}
-		if !errors.Is(err, fs.ErrPermission) && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, ErrChanged) {
+		if !errors.Is(err, fs.ErrPermission) && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errDiffers) {
 			return nil, err
 		}
 	}
@@ -153,6 +153,9 @@ func (p *parcel) reopen(c *connection) (*sftp.File, error) {
 	return f, err
 }
 
+// errDiffers is of what the server has.
+var errDiffers = errors.New("it is other than what was sent")
+
 // same compares a range of what is stored with what was to be.
 func (p *parcel) same(f *sftp.File, off, n int64) error {
 	theirs, mine := make([]byte, n), make([]byte, n)
@@ -164,7 +167,7 @@ func (p *parcel) same(f *sftp.File, off, n int64) error {
 		return err
 	}
 	if !bytes.Equal(theirs[:k], mine) {
-		return fmt.Errorf("%w: what the server has at %d", ErrChanged, off)
+		return fmt.Errorf("%w from byte %d on", errDiffers, off)
 	}
 	return nil
 }
@@ -258,7 +261,7 @@ func (p *parcel) check(c *connection, name string) error {
 	defer f.Close()
 	for _, r := range p.ranges() {
 		err := p.same(f, r[0], r[1])
-		if errors.Is(err, ErrChanged) {
+		if errors.Is(err, errDiffers) {
 			return p.lied(err)
 		}
 		if err != nil {

@@ -91,7 +91,8 @@ type Options struct {
 	Memory   Memory      // nil: an upload that was given up begins anew
 	Progress func(int64) // told how many more bytes were sent; fewer than none when some are sent again
 	PartSize int64       // bytes sent at once of what is sent in parts, 16 MiB if 0; S3 takes no less than 5 MiB
-	patience time.Duration
+	// Patience is the wait after the first try that failed, half a second if 0. It doubles with each.
+	Patience time.Duration
 }
 
 // Lock is how long an S3 store is to refuse the removal of what is stored.
@@ -116,8 +117,8 @@ func (o Options) withDefaults() Options {
 	if o.PartSize == 0 {
 		o.PartSize = DefaultPartSize
 	}
-	if o.patience == 0 {
-		o.patience = patience
+	if o.Patience == 0 {
+		o.Patience = patience
 	}
 	return o
 }

@@ -83,8 +83,8 @@ func wantError(t *testing.T, err error, text, hint string) {
 
 func open(t *testing.T, address string, o Options) Store {
 	t.Helper()
-	if o.patience == 0 {
-		o.patience = time.Millisecond
+	if o.Patience == 0 {
+		o.Patience = time.Millisecond
 	}
 	s, err := Open(t.Context(), address, o)
 	if err != nil {

@@ -1,4 +1,4 @@
-package store
+package storetest
 
 import (
 	"io"
@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// A proxy stands between us and a server, and is a bad network.
-type proxy struct {
+// A Proxy stands between us and a server, and is a bad network.
+type Proxy struct {
 	listener net.Listener
 	target   string
 	// budget is how many more bytes pass to the server before the connection is cut; below zero there is no end.
@@ -19,35 +19,37 @@ type proxy struct {
 	cuts atomic.Int64
 	// again is the budget after a cut.
 	again int64
-	// each is how long a piece is kept back.
-	each time.Duration
+	// Each is how long a piece is kept back.
+	Each time.Duration
 	mu   sync.Mutex
 	live map[net.Conn]bool
 }
 
-func newProxy(t *testing.T, target string) *proxy {
+// NewProxy starts one before the server at target, until the test ends.
+func NewProxy(t testing.TB, target string) *Proxy {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &proxy{listener: listener, target: target, live: map[net.Conn]bool{}}
+	p := &Proxy{listener: listener, target: target, live: map[net.Conn]bool{}}
 	p.budget.Store(-1)
-	t.Cleanup(func() { listener.Close(); p.cut() })
+	t.Cleanup(func() { listener.Close(); p.Cut() })
 	go p.serve()
 	return p
 }
 
-func (p *proxy) addr() string { return p.listener.Addr().String() }
+// Addr is where to connect to instead of the server.
+func (p *Proxy) Addr() string { return p.listener.Addr().String() }
 
-// cutAfter cuts the connection after so many bytes to the server, times over.
-func (p *proxy) cutAfter(bytes, times int64) {
+// CutAfter cuts the connection after so many bytes to the server, times over.
+func (p *Proxy) CutAfter(bytes, times int64) {
 	p.again = bytes
 	p.cuts.Store(times)
 	p.budget.Store(bytes)
 }
 
-func (p *proxy) serve() {
+func (p *Proxy) serve() {
 	for {
 		in, err := p.listener.Accept()
 		if err != nil {
@@ -57,7 +59,7 @@ func (p *proxy) serve() {
 	}
 }
 
-func (p *proxy) carry(in net.Conn) {
+func (p *Proxy) carry(in net.Conn) {
 	out, err := net.Dial("tcp", p.target)
 	if err != nil {
 		in.Close()
@@ -82,8 +84,8 @@ func (p *proxy) carry(in net.Conn) {
 }
 
 // pass sends on, or cuts.
-func (p *proxy) pass(out net.Conn, data []byte) bool {
-	time.Sleep(p.each)
+func (p *Proxy) pass(out net.Conn, data []byte) bool {
+	time.Sleep(p.Each)
 	if p.cuts.Load() > 0 && p.budget.Add(-int64(len(data))) < 0 {
 		p.cuts.Add(-1)
 		p.budget.Store(p.again)
@@ -93,8 +95,20 @@ func (p *proxy) pass(out net.Conn, data []byte) bool {
 	return err == nil
 }
 
-// cut closes all connections.
-func (p *proxy) cut() {
+// CutAlways cuts every connection after so many bytes to the server, and later ones at once, until CutAfter or Heal.
+func (p *Proxy) CutAlways(bytes int64) {
+	p.CutAfter(bytes, 1<<40)
+	p.again = 0
+}
+
+// Heal lets all pass again.
+func (p *Proxy) Heal() { p.cuts.Store(0) }
+
+// Cuts is how many of the cuts are still to come.
+func (p *Proxy) Cuts() int64 { return p.cuts.Load() }
+
+// Cut closes all connections.
+func (p *Proxy) Cut() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for c := range p.live {

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"filippo.io/age"
+	"github.com/clawbook/openclaw-ir/internal/console"
+	"github.com/clawbook/openclaw-ir/internal/statetest"
+	"github.com/clawbook/openclaw-ir/internal/storetest"
+)
+
+// An uploader runs collect in a case of its own.
+type uploader struct {
+	cases, root, recipient string
+	said                   bytes.Buffer // all that any run printed
+}
+
+func newUploader(t *testing.T) *uploader {
+	t.Helper()
+	key, err := age.GenerateX25519Identity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &uploader{cases: filepath.Join(t.TempDir(), "cases"), root: statetest.Root(t, "2026.2.12"), recipient: key.Recipient().String()}
+}
+
+// run runs one command line and wants its exit code.
+func (u *uploader) run(t *testing.T, want int, args ...string) {
+	t.Helper()
+	args = append([]string{"openclaw-ir", "collect"}, args...)
+	args = append(args, "--case-dir", u.cases, "--case", "one")
+	var out bytes.Buffer
+	c := console.New(console.Streams{In: strings.NewReader(""), Out: &out, Err: &out}, console.Facts{Width: 200})
+	code := run(context.Background(), args, env{console: c, getenv: os.Getenv, uid: os.Getuid(), haste: true})
+	u.said.Write(out.Bytes())
+	if code != want {
+		t.Fatalf("%q: exit code %d, want %d\n%s", args, code, want, out.String())
+	}
+}
+
+// collect collects and uploads.
+func (u *uploader) collect(t *testing.T, want int, to ...string) {
+	t.Helper()
+	u.run(t, want, append([]string{"--root", u.root, "-r", u.recipient}, to...)...)
+}
+
+// silent fails if a secret is in anything that was printed or is kept in the case.
+func (u *uploader) silent(t *testing.T, secret string) {
+	t.Helper()
+	if strings.Contains(u.said.String(), secret) {
+		t.Errorf("a secret was printed:\n%s", u.said.String())
+	}
+	err := filepath.WalkDir(u.cases, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		if bytes.Contains(text, []byte(secret)) {
+			t.Errorf("a secret is in %q", path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// bundles are the files in the case's directory of bundles that are uploaded.
+func (u *uploader) bundles(t *testing.T) map[string][]byte {
+	t.Helper()
+	files := map[string][]byte{}
+	for _, pattern := range []string{"*.age", "*.seal"} {
+		names, err := filepath.Glob(filepath.Join(u.cases, "one", "bundles", pattern))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range names {
+			if files[filepath.Base(name)], err = os.ReadFile(name); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return files
+}
+
+// TestUploadS3 collects into a bucket with credentials that can only put, while the store is away, and when it is back.
+func TestUploadS3(t *testing.T) {
+	s := storetest.StartS3(t, t.TempDir())
+	s.PutOnly(t)
+	p := storetest.NewProxy(t, s.Addr)
+	u := newUploader(t)
+	p.CutAlways(0)
+	u.collect(t, exitPartial, "--to", s.Via(p.Addr()), "--lock-days", "3")
+	u.run(t, exitPartial, "upload", "--json")
+	p.Heal()
+	u.run(t, exitDone, "upload")
+	u.collect(t, exitDone, "--snapshot", "--to", s.Via(p.Addr()))
+	files := u.bundles(t)
+	if len(files) != 4 {
+		t.Errorf("made %d files", len(files))
+	}
+	for name, want := range files {
+		if got := s.Stored(t, name); !bytes.Equal(got, want) {
+			t.Errorf("%s: %d bytes stored, want %d", name, len(got), len(want))
+		}
+	}
+	u.silent(t, storetest.HostSecret)
+	s.As(t, storetest.HostKey, "hunter2x")
+	u.collect(t, exitPartial, "--to", s.Address())
+	if !strings.Contains(u.said.String(), "hint: the credentials are wrong") {
+		t.Errorf("no word of what to do:\n%s", u.said.String())
+	}
+	u.silent(t, "hunter2x")
+}
+
+// TestUploadSFTP collects onto a real OpenSSH server.
+func TestUploadSFTP(t *testing.T) {
+	d := storetest.StartSSHD(t)
+	u := newUploader(t)
+	u.collect(t, exitPartial, "--to", d.Address(), "--ssh-key", d.Key)
+	if !strings.Contains(u.said.String(), "hint: ask who runs the server, by another way, whether it has that key; then --host-key "+d.HostKey) {
+		t.Errorf("said\n%s", u.said.String())
+	}
+	u.collect(t, exitPartial, "--to", d.Address(), "--ssh-key", d.Key, "--host-key", d.HostKey) // the first is still owed to an unknown server
+	files := u.bundles(t)
+	entries, err := os.ReadDir(d.Dir)
+	if err != nil || len(files) != 4 || len(entries) != 2 {
+		t.Fatalf("stored %v of %d, %v", entries, len(files), err)
+	}
+	for _, entry := range entries {
+		got, err := os.ReadFile(filepath.Join(d.Dir, entry.Name()))
+		if err != nil || !bytes.Equal(got, files[entry.Name()]) {
+			t.Errorf("%s: %d bytes stored, %v", entry.Name(), len(got), err)
+		}
+	}
+}
