@@ -221,26 +221,37 @@ type layer struct {
 type replayed struct {
 	c        *Chain
 	paths    map[string]*pathHistory
+	next     int  // the number to come
+	whole    bool // nothing is missing since the last full link
 	problems []error
 }
 
+func (c *Chain) newReplay() *replayed {
+	return &replayed{c: c, paths: map[string]*pathHistory{}, next: c.links[0].Link.Number}
+}
+
 func (c *Chain) replay(upTo int) *replayed {
-	r := &replayed{c: c, paths: map[string]*pathHistory{}}
-	next := c.links[0].Link.Number
+	r := c.newReplay()
 	for _, l := range c.links {
-		n := l.Link.Number
-		if n > upTo {
+		if l.Link.Number > upTo {
 			break
 		}
-		if n != next && !l.Link.Full || l.bundle == nil {
-			r.hole(n)
-		}
-		if l.bundle != nil {
-			r.link(l)
-		}
-		next = n + 1
+		r.step(l)
 	}
 	return r
+}
+
+func (r *replayed) step(l *openLink) {
+	n := l.Link.Number
+	if n != r.next && !l.Link.Full || l.bundle == nil {
+		r.hole(n)
+		r.whole = false
+	}
+	if l.bundle != nil {
+		r.whole = r.whole || l.Link.Full
+		r.link(l)
+	}
+	r.next = n + 1
 }
 
 // hole says that changes are missing: what comes after and builds on them cannot be put together.

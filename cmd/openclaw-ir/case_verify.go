@@ -42,7 +42,7 @@ func parseHead(s string) (knownHead, error) {
 		h.Lines, err = strconv.Atoi(lines)
 	}
 	if err != nil || len(raw) != 32 || counted && h.Lines < 1 {
-		return h, usageError("a head is 64 hex digits, a colon and a number, as case verify prints it", "not a head: %q", s)
+		return h, usageError("a head is 64 hex digits, a colon and a number, as verify prints it", "not a head: %q", s)
 	}
 	return h, nil
 }

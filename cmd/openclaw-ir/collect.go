@@ -60,7 +60,7 @@ and is other than it was, such as a transcript whose old lines changed or a log 
 			&cli.StringFlag{Name: "level", Value: "default", Usage: "compress at `LEVEL`: default or better"},
 			&cli.BoolFlag{Name: "json", Usage: "one JSON object a line, a version first"},
 		),
-		Subcommands:  []*cli.Command{verifyCommand(e), listCommand(e), openCommand(e), uploadCommand(e)},
+		Subcommands:  []*cli.Command{verifyCommand(e), listCommand(e), openCommand(e), uploadCommand(e), chainCommand(e)},
 		OnUsageError: onUsageError,
 		Action: func(c *cli.Context) error {
 			if c.Args().Present() {

@@ -119,6 +119,7 @@ var notedLines = []notedLine{
 	{"collect verify missing.age", exitFailed, "", ""},
 	{"collect list -i key.txt B.tar.zst.age", exitDone, "", "B.tar.zst.age"},
 	{"collect open -i key.txt B.tar.zst.age out", exitDone, "", "B.tar.zst.age"},
+	{"collect chain verify .", exitFailed, "", "."},
 	{"contain --dry-run --no-firewall --state-dir STATE", exitDone, "contain --dry-run", ""},
 	{"contain status", exitFailed, "", ""},
 	{"contain undo --dry-run", exitFailed, "contain undo --dry-run", ""},

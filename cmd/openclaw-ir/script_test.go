@@ -85,6 +85,7 @@ var varying = []struct{ what, as string }{
 	{`[0-9]{2}:[0-9]{2}:[0-9]{2}`, "CLOCK"},
 	{`[0-9]+\.[0-9] [kM]B|[0-9]+ B`, "SIZE"},
 	{`case id [A-Z2-7]{26}`, "case id ID"},
+	{`chain   [A-Z2-7]{26}`, "chain   ID"},
 	{`\n {7,}`, "  "}, // where a line is broken depends on how long paths are
 	{`  +`, "  "},
 }
