@@ -73,7 +73,7 @@ func (p *past) movedFrom(m *Meta) *entry {
 			}
 		}
 	}
-	if e := p.inodes[inode{m.Dev, m.Inode}]; e != nil {
+	if e := p.inodes[inode{m.Dev, m.Inode}]; e != nil && e.sameFile(m) {
 		if e.path == m.Path {
 			return nil
 		}
@@ -96,7 +96,7 @@ func (p *past) moved(e *entry, m *Meta, diff change) {
 	to := m.Path
 	if diff.kept || e.state.has(torn) {
 		p.went[e.path] = to
-	} else if e.inode == m.Inode && e.dev == m.Dev {
+	} else if e.sameFile(m) {
 		p.went[e.path] = to
 		detail := fmt.Sprintf("moved to %q, and not what it was from byte %d on", to, diff.first)
 		p.suspects = append(p.suspects, suspect{Alarm{"rewritten", e.path, detail, e.link}, nil})
@@ -119,7 +119,7 @@ func (c *collector) suspicion(base *entry, m *Meta, size int64, diff change) str
 	}
 	a := Alarm{Kind: "rewritten", Path: m.Path, Link: base.link}
 	switch {
-	case base.inode != m.Inode:
+	case !base.sameFile(m):
 		a.Kind, a.Detail = "replaced", fmt.Sprintf("another file than the one of snapshot %d, of %d bytes, and not its continuation", base.link, base.size)
 	case size < base.size && diff.first >= size-size%base.chunk:
 		a.Kind, a.Detail = "cut", fmt.Sprintf("cut short: %d bytes are left of the %d that snapshot %d holds", size, base.size, base.link)

@@ -32,6 +32,7 @@ type entry struct {
 	hostSize     int64
 	mtime, ctime int64 // nanoseconds since 1970; 0 for none
 	inode, dev   uint64
+	born         int64 // nanoseconds since 1970; the number of an inode is used again, and this tells
 	mode         Mode
 	uid, gid     uint32
 
@@ -69,7 +70,12 @@ func (e *entry) sameStat(m *Meta) bool {
 func (e *entry) setStat(m *Meta) {
 	e.path, e.source, e.kind, e.hostSize = m.Path, m.Source, m.Type, m.HostSize
 	e.mtime, e.ctime, e.inode, e.dev = nanos(m.Mtime), nanos(m.Ctime), m.Inode, m.Dev
-	e.mode, e.uid, e.gid = m.Mode&0o7777, m.UID, m.GID
+	e.mode, e.uid, e.gid, e.born = m.Mode&0o7777, m.UID, m.GID, nanos(m.Btime)
+}
+
+// sameFile says whether a file is the one that the entry was made of, whatever it is called and holds now.
+func (e *entry) sameFile(m *Meta) bool {
+	return e.inode == m.Inode && e.dev == m.Dev && e.born == nanos(m.Btime)
 }
 
 func nanos(t time.Time) int64 {
@@ -83,7 +89,7 @@ func nanos(t time.Time) int64 {
 func (e *entry) numbers() []uint64 {
 	return []uint64{
 		uint64(e.state), uint64(e.hostSize), uint64(e.mtime), uint64(e.ctime), e.inode, e.dev,
-		uint64(e.mode), uint64(e.uid), uint64(e.gid), uint64(e.size), uint64(e.chunk), uint64(e.count), uint64(e.link),
+		uint64(e.mode), uint64(e.uid), uint64(e.gid), uint64(e.size), uint64(e.chunk), uint64(e.count), uint64(e.link), uint64(e.born),
 	}
 }
 
@@ -91,6 +97,7 @@ func (e *entry) setNumbers(n []uint64) {
 	e.state, e.hostSize, e.mtime, e.ctime, e.inode, e.dev = flags(n[0]), int64(n[1]), int64(n[2]), int64(n[3]), n[4], n[5]
 	e.mode, e.uid, e.gid = Mode(n[6]), uint32(n[7]), uint32(n[8])
 	e.size, e.chunk, e.count, e.link = int64(n[9]), int64(n[10]), int64(n[11]), int(n[12])
+	e.born = int64(n[13])
 }
 
 // indexHead says what an index belongs to.

@@ -16,7 +16,7 @@ func (c *collector) storeSince(src content, m Meta, size int64, check func() str
 	p := c.past
 	base := p.base(m.Path)
 	from := p.movedFrom(&m)
-	if base != nil && base.inode == m.Inode {
+	if base != nil && base.sameFile(&m) {
 		from = nil
 	}
 	seen, whole := c.scan(src, m, size, base)
