@@ -132,7 +132,8 @@ func (c *collector) suspicion(base *entry, m *Meta, size int64, diff change) str
 
 // lostPast suspects a file of the past that is gone, and says what explains it.
 func (c *collector) lostPast(e *entry) string {
-	if keepingOf(e) == rewritable || !e.claimed() || e.size == 0 {
+	rows := c.past.old.Rows[e.path]
+	if keepingOf(e) == rewritable && rows == nil || !e.claimed() || e.size == 0 {
 		return ""
 	}
 	if why := c.explain(e); why != "" {

@@ -54,7 +54,11 @@ func (c *collector) database(m Meta, v visit) error {
 		}
 	}
 	if v.listing == "" && c.past.allUnchanged(c, set) {
+		c.past.keepRows(m.Path)
 		return nil
+	}
+	if v.listing == "" && c.w != nil && c.past != nil && total > maxSteady {
+		c.compareFiles(m)
 	}
 	if v.listing != "" || c.w == nil || len(set) == 1 && total > maxSteady {
 		return c.each(set, func(m Meta) error { return c.file(m, v) })
@@ -99,6 +103,9 @@ func (c *collector) steady(set []Meta, v visit) error {
 	case err != nil || tooLarge(parts):
 		return c.stream(set, v)
 	}
+	if c.past != nil {
+		c.compareParts(base.Path, parts, moving)
+	}
 	for _, p := range parts {
 		if p.err != nil {
 			err = c.failed(p.meta, visit{depth: 1}, p.err)
@@ -110,6 +117,50 @@ func (c *collector) steady(set []Meta, v visit) error {
 		}
 	}
 	return nil
+}
+
+// compareParts compares the rows of a database in memory with those of the past, if it held still.
+func (c *collector) compareParts(name string, parts []part, moving string) {
+	var db, wal sqlite.Source
+	for _, p := range parts {
+		src := sqlite.Source{R: bytes.NewReader(p.data), Size: int64(len(p.data))}
+		switch {
+		case p.err != nil:
+		case p.meta.Path == name:
+			db = src
+		case p.meta.Path == name+"-wal":
+			wal = src
+		}
+	}
+	if db.Size > 0 {
+		c.compareRows(name, db, wal, func() string { return moving })
+	}
+}
+
+// compareFiles compares the rows of a database on the disk with those of the past.
+func (c *collector) compareFiles(m Meta) {
+	f, _, err := c.open(m)
+	if err != nil {
+		c.past.keepRows(m.Path)
+		return // storing it says so
+	}
+	defer f.Close()
+	if fi, err := f.Stat(); err != nil || fi.Size() > maxCompared {
+		c.past.undecide(m.Path, fmt.Sprintf("it has more than %d bytes", maxCompared))
+		return
+	}
+	before, stampErr := c.stamp(m)
+	var log sqlite.Source
+	if wal, err := c.root.OpenNoFollow(hostName(m.Path + "-wal")); err == nil {
+		defer wal.Close()
+		log = source(wal)
+	}
+	c.compareRows(m.Path, source(f), log, func() string {
+		if after, err := c.stamp(m); stampErr != nil || err != nil || before != after {
+			return "it was written to meanwhile"
+		}
+		return ""
+	})
 }
 
 // mixed is what a reader of a bundle must know about a database that changed.

@@ -110,6 +110,8 @@ type indexHead struct {
 	Started time.Time `json:"started"`
 	Custody int64     `json:"custody"` // bytes of the custody log that the chain holds
 	Said    []byte    `json:"said"`    // digests of rows about what has no path of its own, 16 bytes each
+	// Rows are the stretches of the databases that have any, by their paths.
+	Rows map[string]databaseRows `json:"rows"`
 }
 
 const (

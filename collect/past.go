@@ -27,10 +27,12 @@ type past struct {
 	settled time.Time // what changed later may change again without a change of its times
 	seen    *chunker  // of the file that is being stored
 
-	suspects []suspect
-	inodes   map[inode]*entry  // of what the chain has and nobody should rewrite
-	went     map[string]string // where it went
-	fresh    []string          // compressed files that are new
+	rows      map[string]databaseRows
+	undecided []string // databases of which it could not be told whether rows of the past changed
+	suspects  []suspect
+	inodes    map[inode]*entry  // of what the chain has and nobody should rewrite
+	went      map[string]string // where it went
+	fresh     []string          // compressed files that are new
 }
 
 // tickOf is how long a file system's time stands still: two writes within it may leave the same. FAT counts two seconds, and shows
@@ -48,7 +50,7 @@ func newPast(key []byte, number int, full bool, old *index, out *indexWriter, st
 	}
 	return &past{
 		key: key, number: number, full: full, old: old, out: out, settled: started,
-		next: map[string]*entry{}, said: map[[16]byte]bool{}, went: map[string]string{},
+		next: map[string]*entry{}, said: map[[16]byte]bool{}, went: map[string]string{}, rows: map[string]databaseRows{},
 	}
 }
 

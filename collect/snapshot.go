@@ -191,6 +191,9 @@ func (s *snapshot) notes(w *Writer) {
 	w.Note("snapshot", fmt.Sprintf("link %d of chain %s, %s", l.Number, l.Chain, kind))
 	w.Note("unchanged", fmt.Sprint(o.Unchanged))
 	w.Note("gone", fmt.Sprint(o.Rows[Gone]))
+	if u := s.past.undecided; len(u) > 0 {
+		w.Note("rows not compared", strings.Join(u[:min(len(u), maxNoted)], "; "))
+	}
 	if len(o.Alarms) > 0 {
 		text, err := json.Marshal(o.Alarms[:min(len(o.Alarms), maxNoted)])
 		if err != nil {
@@ -238,7 +241,7 @@ func (s *snapshot) commit() error {
 		full = s.head.index.Full
 	}
 	err := x.out.finish(indexHead{
-		Chain: l.Chain, Number: l.Number, Full: full, Seal: s.made.SealSHA256, Started: s.started, Custody: s.custody, Said: said,
+		Chain: l.Chain, Number: l.Number, Full: full, Seal: s.made.SealSHA256, Started: s.started, Custody: s.custody, Said: said, Rows: x.rows,
 	})
 	if err = errors.Join(err, s.index.Sync()); err != nil {
 		return fmt.Errorf("writing the index of what is sealed: %w", err)

@@ -33,6 +33,9 @@ const (
 // Type returns the type of column i's value: any column of any row may hold any type, but in STRICT tables.
 func (r *Row) Type(i int) Type { return r.s.ColumnType(i) }
 
+// Columns returns how many columns the row has.
+func (r *Row) Columns() int { return r.s.ColumnCount() }
+
 // Null reports whether column i is NULL.
 func (r *Row) Null(i int) bool { return r.Type(i) == Null }
 
