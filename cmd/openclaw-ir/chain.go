@@ -9,7 +9,6 @@ import (
 	"github.com/clawbook/openclaw-ir/collect"
 	"github.com/clawbook/openclaw-ir/internal/casefile"
 	"github.com/clawbook/openclaw-ir/internal/console"
-	"github.com/clawbook/openclaw-ir/internal/host"
 	"github.com/urfave/cli/v2"
 	"golang.org/x/crypto/ssh"
 )
@@ -39,10 +38,11 @@ func chainVerifyCommand(e env) *cli.Command {
 	flags := caseFlags()
 	flags[0].(*cli.StringFlag).Usage = "verify the snapshots of the case `NAME` (default: " + casefile.SnapshotsCase + ")"
 	return &cli.Command{
-		Name: "verify", Usage: "check that no snapshot was changed, removed or put in; needs no key", ArgsUsage: "[DIR]",
-		Description: `DIR holds the bundles and their seals; without it, those of the case "snapshots" are checked. One key must have signed every seal,
-each must name the one before, no number may be missing or there twice, and every bundle that is there must be what was sealed.
-Bundles that retention removed are told; it is wrong if what is left needs one of them. With -i every file in them is checked too.
+		Name: "verify", Usage: "check that no snapshot was changed, removed or put in; needs no key", ArgsUsage: "[PLACE]",
+		Description: `PLACE holds the bundles and their seals: a directory, s3://bucket/prefix or sftp://user@host/path. Without it, those of the case
+"snapshots" are checked. One key must have signed every seal, each must name the one before, no number may be missing or there
+twice, and every bundle that is there must be what was sealed. Bundles that retention removed are told; it is wrong if what is left
+needs one of them. With -i every file is checked too, and that the state after each link is the one that its seal stands for.
 
 Whoever holds the signing key can write the whole chain anew, and whoever can delete can cut its end. Only a head that was kept
 elsewhere shows that: the last line of the output is the one to keep, and --head gives it.
@@ -50,12 +50,13 @@ elsewhere shows that: the last line of the output is the one to keep, and --head
 Examples:
    openclaw-ir collect chain verify
    openclaw-ir collect chain verify /mnt/backup/bakery --signer SHA256:… --head 4d1f…:168
+   openclaw-ir collect chain verify sftp://ir@backup.example.org/bakery --quick
    openclaw-ir collect chain verify /mnt/backup/bakery -i key.txt
 
 ` + exitText,
-		Flags: append(flags,
+		Flags: append(append(flags, reachFlags()...),
 			&cli.StringSliceFlag{Name: "identity", Aliases: []string{"i"}, Usage: "open the bundles with the private key in `FILE` and check every file too"},
-			&cli.StringFlag{Name: "signer", Usage: "it is the chain of the key with this `FINGERPRINT` (default: the case's own; in DIR, the only one there)"},
+			&cli.StringFlag{Name: "signer", Usage: "it is the chain of the key with this `FINGERPRINT` (default: the case's own; elsewhere the only one there)"},
 			&cli.StringFlag{Name: "head", Usage: "the link `SEAL:NUMBER`, which was kept elsewhere, must be part of the chain"},
 			&cli.BoolFlag{Name: "quick", Usage: "check the seals and the sizes only"},
 			&cli.BoolFlag{Name: "json", Usage: "one JSON object a line, a version first"}),
@@ -66,38 +67,37 @@ Examples:
 
 func verifyChain(c *cli.Context, e env) error {
 	if c.NArg() > 1 {
-		return usageError("openclaw-ir "+commandPath(c)+" --help", "name one directory, not %q", c.Args().Slice())
+		return usageError("openclaw-ir "+commandPath(c)+" --help", "name one place, not %q", c.Args().Slice())
 	}
 	o, err := chainOptions(c, e)
 	if err != nil {
 		return err
 	}
-	dir, err := chainPlace(c, e, &o)
+	place, err := chainPlace(c, e, &o)
 	if err != nil {
 		return err
 	}
-	root, err := host.OpenRoot(dir)
+	shelf, closer, err := openShelf(c, e, place)
 	if err != nil {
-		return fmt.Errorf("opening the directory of snapshots: %w", err)
+		return err
 	}
-	defer root.Close()
-	e.record.reads(dir)
+	defer closer.Close()
 	progress := e.console.Progress(console.Bytes)
 	defer progress.Done()
 	o.Total = func(bytes int64) { progress.Start("verifying", bytes) }
 	o.Progress = progress.Add
-	report, err := collect.VerifyChain(c.Context, collect.DirShelf(root), o)
+	report, err := collect.VerifyChain(c.Context, shelf, o)
 	progress.Done()
 	switch {
 	case errors.Is(err, collect.ErrNoChain):
-		return &codeError{exitFailed, fmt.Errorf("verifying %q: %w", dir, err), []string{"name the directory that holds the bundles of the snapshots and their seals"}}
+		return &codeError{exitFailed, fmt.Errorf("verifying %q: %w", place, err), []string{"name the directory that holds the bundles of the snapshots and their seals"}}
 	case errors.Is(err, collect.ErrWrongKey) && report.OK():
-		return bundleError(dir, err)
+		return bundleError(place, err)
 	case errors.Is(err, collect.ErrWrongKey): // what does not hold comes first
 	case err != nil:
-		return fmt.Errorf("verifying %q: %w", dir, err)
+		return fmt.Errorf("verifying %q: %w", place, err)
 	}
-	return sayChain(c, e, dir, report)
+	return sayChain(c, e, place, report)
 }
 
 func chainOptions(c *cli.Context, e env) (o collect.ChainOptions, err error) {
@@ -160,19 +160,19 @@ func removedBundles(cs *casefile.Case) (map[string]bool, error) {
 	return removed, nil
 }
 
-func sayChain(c *cli.Context, e env, dir string, r *collect.ChainReport) error {
+func sayChain(c *cli.Context, e env, place string, r *collect.ChainReport) error {
 	var err error
 	if c.Bool("json") {
-		err = printJSON(e, "collect chain verify", map[string]any{"place": dir, "report": r, "holds": r.OK()})
+		err = printJSON(e, "collect chain verify", map[string]any{"place": place, "report": r, "holds": r.OK()})
 	} else {
-		_, err = e.console.Out().Write([]byte(chainText(e, dir, r)))
+		_, err = e.console.Out().Write([]byte(chainText(e, place, r)))
 	}
 	switch {
 	case err != nil:
 		return err
 	case !r.OK():
 		n := len(r.Problems) + int(r.Dropped)
-		return &codeError{exitFound, fmt.Errorf("the chain in %q does not hold: %s", dir, plural(n, "problem")), []string{chainHint(r)}}
+		return &codeError{exitFound, fmt.Errorf("the chain in %q does not hold: %s", place, plural(n, "problem")), []string{chainHint(r)}}
 	case len(r.Unread) > 0:
 		return errPartial
 	}
@@ -189,7 +189,7 @@ func chainHint(r *collect.ChainReport) string {
 }
 
 // chainText says what was checked and what does not hold, and last what to keep elsewhere.
-func chainText(e env, dir string, r *collect.ChainReport) string {
+func chainText(e env, place string, r *collect.ChainReport) string {
 	var b strings.Builder
 	tell := func(list []collect.ChainProblem, paint func(string) string) {
 		for i, p := range list {
@@ -206,7 +206,7 @@ func chainText(e env, dir string, r *collect.ChainReport) string {
 	say := func(name, format string, args ...any) {
 		labelled(&b, e.console.Facts().Width, name, fmt.Sprintf(format, args...))
 	}
-	say("place", "%s", dir)
+	say("place", "%s", place)
 	for i := range r.Chains {
 		sayPart(say, &r.Chains[i], r)
 	}

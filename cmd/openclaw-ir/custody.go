@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/clawbook/openclaw-ir/collect/store"
 	"github.com/clawbook/openclaw-ir/internal/casefile"
 	"github.com/clawbook/openclaw-ir/internal/console"
 	"github.com/clawbook/openclaw-ir/internal/secret"
@@ -46,7 +47,7 @@ func (r *record) reads(path string) {
 	if r == nil {
 		return
 	}
-	if abs, err := filepath.Abs(path); err == nil {
+	if abs, err := filepath.Abs(path); err == nil && !store.IsRemote(path) {
 		path = abs
 	}
 	if !slices.Contains(r.objects, path) {

@@ -17,14 +17,11 @@ import (
 
 // uploadFlags say where a bundle is to be stored besides.
 func uploadFlags() []cli.Flag {
-	return []cli.Flag{
-		&cli.StringFlag{Name: "to", Usage: "store it in `PLACE` too: a directory, s3://bucket/prefix or sftp://user@host/path"},
-		&cli.StringFlag{Name: "host-key", Usage: "with sftp: the server's key must have this `FINGERPRINT` (default: it must be in known_hosts)"},
-		&cli.StringFlag{Name: "ssh-key", Usage: "with sftp: log in with the private key in `FILE` (default: the agent's, ~/.ssh/id_ed25519)"},
+	to := &cli.StringFlag{Name: "to", Usage: "store it in `PLACE` too: a directory, s3://bucket/prefix or sftp://user@host/path"}
+	return append(append([]cli.Flag{to}, reachFlags()...),
 		&cli.IntFlag{Name: "lock-days", Usage: "with s3: the store is to refuse its removal for `N` days (Object Lock)"},
 		&cli.StringFlag{Name: "lock-mode", Value: "compliance", Usage: "with s3: `MODE` is compliance, or governance, which some accounts may lift"},
-		&cli.StringFlag{Name: "limit-rate", Usage: "send at most `SIZE` a second (as 1M)"},
-	}
+		&cli.StringFlag{Name: "limit-rate", Usage: "send at most `SIZE` a second (as 1M)"})
 }
 
 // destination reads the flags and contacts nothing. Its To is empty where nothing is to be uploaded.
