@@ -79,7 +79,7 @@ func findHead(cs *casefile.Case, key []byte) (h chainHead, err error) {
 	if err := h.load(cs, key); err != nil {
 		return h, err
 	}
-	s, digest, err := lastLink(cs, h.index)
+	s, digest, err := LastLink(cs)
 	if err != nil {
 		h.close()
 		return h, err
@@ -124,8 +124,8 @@ func (h *chainHead) load(cs *casefile.Case, key []byte) error {
 	return nil
 }
 
-// lastLink returns the newest seal of the case that its own key signed and that has a place in a chain, and its digest; nil for none.
-func lastLink(cs *casefile.Case, x *index) (*SignedSeal, string, error) {
+// LastLink returns the newest seal of the case that its own key signed and that has a place in a chain, and its [SealDigest]; nil for none.
+func LastLink(cs *casefile.Case) (*SignedSeal, string, error) {
 	files, err := fs.ReadDir(cs.Root().FS(), casefile.BundlesDir)
 	if err != nil {
 		return nil, "", fmt.Errorf("looking for snapshots: %w", err)

@@ -47,6 +47,9 @@ type Snapshot struct {
 	Outcome    Outcome
 }
 
+// snapshotLock is held while a case's snapshots change.
+const snapshotLock = "snapshots.lock"
+
 // ErrBusy says that another snapshot of the case is being taken.
 var ErrBusy = errors.New("another snapshot of this case is being taken")
 
@@ -57,7 +60,7 @@ var ErrBusy = errors.New("another snapshot of this case is being taken")
 //
 // What it found of the past that is other than it was sealed is in the Outcome's Alarms, in the manifest and in the custody log.
 func TakeSnapshot(ctx context.Context, cs *casefile.Case, root *host.Root, run host.Runner, installs []*openclaw.Installation, gaps []openclaw.Gap, o SnapshotOptions) (*Snapshot, error) {
-	unlock, err := cs.Lock("snapshots.lock", o.Wait)
+	unlock, err := cs.Lock(snapshotLock, o.Wait)
 	if errors.Is(err, syscall.EWOULDBLOCK) {
 		return nil, ErrBusy
 	}

@@ -181,7 +181,7 @@ func TestSnapshotIndexBehind(t *testing.T) {
 func TestTwoSnapshots(t *testing.T) {
 	l := newLab(t, nil)
 	l.take(SnapshotOptions{})
-	unlock, err := l.cs.Lock("snapshots.lock", 0)
+	unlock, err := l.cs.Lock(snapshotLock, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -222,6 +222,7 @@ type replayed struct {
 	c        *Chain
 	paths    map[string]*pathHistory
 	next     int  // the number to come
+	lacking  int  // the last link of which the changes are missing; 0 for none since the last full one
 	whole    bool // nothing is missing since the last full link
 	problems []error
 }
@@ -238,24 +239,35 @@ func (c *Chain) replay(upTo int) *replayed {
 		}
 		r.step(l)
 	}
+	r.hole()
 	return r
 }
 
 func (r *replayed) step(l *openLink) {
 	n := l.Link.Number
-	if n != r.next && !l.Link.Full || l.bundle == nil {
-		r.hole(n)
-		r.whole = false
+	switch {
+	case l.bundle == nil:
+		r.lacking = n
+	case l.Link.Full: // needs none of those before it, which retention may have removed
+		r.lacking = 0
+	case n != r.next:
+		r.lacking = n
 	}
+	r.whole = l.bundle != nil && r.lacking == 0 && (r.whole || l.Link.Full)
 	if l.bundle != nil {
-		r.whole = r.whole || l.Link.Full
+		r.hole()
 		r.link(l)
 	}
 	r.next = n + 1
 }
 
-// hole says that changes are missing: what comes after and builds on them cannot be put together.
-func (r *replayed) hole(number int) {
+// hole says that changes are missing, if some are: what comes after and builds on them cannot be put together.
+func (r *replayed) hole() {
+	number := r.lacking
+	if number == 0 {
+		return
+	}
+	r.lacking = 0
 	r.problems = append(r.problems, fmt.Errorf("%w: what changed up to link %d is not here", ErrNotCollected, number))
 	for _, h := range r.paths {
 		h.broken = fmt.Errorf("%w: link %d, which may have changed it, is not here", ErrNotCollected, number)

@@ -44,6 +44,7 @@ type caseFile struct {
 	Size    int64  `json:"size"`             // bytes
 	Problem string `json:"problem,omitempty"`
 	Note    string `json:"note,omitempty"`
+	Removed bool   `json:"removed,omitempty"` // because of its age, as the log says
 }
 
 // lookAt reads the whole case. given are heads that the caller knows.
@@ -108,7 +109,8 @@ func (l *caseLook) follow(cs *casefile.Case) (map[string]*caseFile, error) {
 		}
 		for _, d := range line.Entry.Digests {
 			if d.Kept() {
-				named[d.Name] = &caseFile{Path: d.Name, SHA256: d.SHA256, Line: line.Number}
+				removed := line.Entry.Action == collect.RetentionAction
+				named[d.Name] = &caseFile{Path: d.Name, SHA256: d.SHA256, Line: line.Number, Removed: removed}
 			}
 		}
 	}
@@ -128,6 +130,11 @@ func (l *caseLook) compare(cs *casefile.Case, f *caseFile, read func(int64)) {
 		}
 	}
 	file, err := cs.OpenFile(f.Path)
+	f.Removed = f.Removed && errors.Is(err, fs.ErrNotExist)
+	if f.Removed {
+		f.Note = "old, and removed by --keep; its seal stays"
+		return
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		f.Problem = "missing: it was moved away or removed"
 		return

@@ -142,8 +142,12 @@ func (l *caseLook) bad() (list []string) {
 }
 
 func (l *caseLook) sayFiles(say func(name, format string, args ...any)) {
-	named, good := 0, 0
+	named, good, removed := 0, 0, 0
 	for _, f := range l.files {
+		if f.Removed {
+			removed++
+			continue
+		}
 		if f.Line > 0 {
 			named++
 		}
@@ -152,8 +156,11 @@ func (l *caseLook) sayFiles(say func(name, format string, args ...any)) {
 		}
 	}
 	say("files", "%d of %d that the log names are here and unchanged", good, named)
+	if removed > 0 {
+		say("removed", "%s that --keep did not keep; their seals are here", plural(removed, "old bundle"))
+	}
 	for _, f := range l.files {
-		if f.Note != "" && f.Problem == "" && strings.Contains(f.Path, "/") {
+		if !f.Removed && f.Note != "" && f.Problem == "" && strings.Contains(f.Path, "/") {
 			say("note", "%s: %s", f.Path, f.Note)
 		}
 	}

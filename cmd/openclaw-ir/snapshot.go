@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -20,6 +21,7 @@ func snapshotFlags() []cli.Flag {
 		&cli.BoolFlag{Name: "full", Usage: "with --snapshot: take everything this time"},
 		&cli.BoolFlag{Name: "live", Usage: "with --snapshot: take processes, sockets and the journal's excerpts too"},
 		&cli.IntFlag{Name: "every-full", Value: collect.DefaultEveryFull, Usage: "with --snapshot: take everything every `N` snapshots"},
+		&cli.StringFlag{Name: "keep", Usage: "with --snapshot: then remove old bundles, but for one an hour, day and month as `SPANS` say (as 24h,30d,12m)"},
 	}
 }
 
@@ -29,7 +31,7 @@ const snapshotWait = 5 * time.Second
 // checkSnapshot refuses what does not go together.
 func checkSnapshot(c *cli.Context) error {
 	if !c.Bool("snapshot") {
-		for _, name := range []string{"full", "live", "every-full"} {
+		for _, name := range []string{"full", "live", "every-full", "keep"} {
 			if c.IsSet(name) {
 				return usageError("openclaw-ir collect --snapshot --"+name, "--%s goes with --snapshot; collect without it takes everything", name)
 			}
@@ -44,10 +46,30 @@ func checkSnapshot(c *cli.Context) error {
 	if c.Int("every-full") < 1 {
 		return usageError("openclaw-ir collect --snapshot --every-full 168", "--every-full: %d is not a number of snapshots", c.Int("every-full"))
 	}
+	if _, err := keepFlag(c); err != nil {
+		return err
+	}
+	return snapshotsCase(c)
+}
+
+// snapshotsCase has a command work on the case of the snapshots, unless another is named.
+func snapshotsCase(c *cli.Context) error {
 	if !c.IsSet("case") {
 		return c.Set("case", casefile.SnapshotsCase)
 	}
 	return nil
+}
+
+// keepFlag is what --keep says; nil without.
+func keepFlag(c *cli.Context) (collect.Keep, error) {
+	if !c.IsSet("keep") {
+		return nil, nil
+	}
+	k, err := collect.ParseKeep(c.String("keep"))
+	if err != nil {
+		return nil, usageError("--keep 24h,30d,12m", "--keep: %v", err)
+	}
+	return k, nil
 }
 
 // snapshot adds a link to the chain of the case.
@@ -61,6 +83,10 @@ func (x *collection) snapshot() error {
 		return err
 	}
 	defer cs.Close()
+	return x.thenRetain(cs, x.takeSnapshot(cs, to))
+}
+
+func (x *collection) takeSnapshot(cs *casefile.Case, to []collect.Recipient) error {
 	x.host = x.hostname(cs)
 	o := collect.SnapshotOptions{
 		Options: x.options, Recipients: to, Full: x.c.Bool("full"), EveryFull: x.c.Int("every-full"), Wait: snapshotWait,
@@ -82,6 +108,33 @@ func (x *collection) snapshot() error {
 		return &codeError{exitFailed, err, []string{"the chain is as it was: openclaw-ir collect --snapshot tries again"}}
 	}
 	return x.thenUpload(cs, x.saySnapshot(cs, s), cs.Path(casefile.BundlesDir, s.Bundle), s.Summary.Ciphertext, s.Seal)
+}
+
+// thenRetain removes the bundles that --keep does not keep, unless the run before it failed. The run ends as badly as what it did before,
+// said, if that did not end well.
+func (x *collection) thenRetain(cs *casefile.Case, said error) error {
+	keep, err := keepFlag(x.c) // was checked
+	if err != nil || len(keep) == 0 || isFailure(x.ctx, said) {
+		return said
+	}
+	r, err := collect.Retain(cs, keep, nil, snapshotWait)
+	if n := len(r.Removed); n > 0 {
+		x.console.Printf("removed %s (%s) that --keep does not keep; the seals stay", plural(n, "old bundle"), console.Size(r.Bytes))
+	}
+	if err == nil {
+		return said
+	}
+	x.console.Warningf("%v", err)
+	if said == nil {
+		return errPartial
+	}
+	return said
+}
+
+// isFailure says whether nothing was done: the run failed, or was interrupted.
+func isFailure(ctx context.Context, err error) bool {
+	code := exitCode(ctx, err)
+	return code == exitFailed || code == exitInterrupted
 }
 
 // snapshotRecipients are those of a bundle, without a passphrase: a snapshot is taken where nobody can be asked.
