@@ -379,8 +379,14 @@ func TestFiles(t *testing.T) {
 	if err := c.WriteFile("../escape", nil); err == nil {
 		t.Error("wrote outside the case")
 	}
-	if err := c.WriteFile("missing/x", nil); err == nil {
-		t.Error("wrote into a directory that is missing")
+	if err := errors.Join(os.RemoveAll(c.Path("report")), os.Symlink(t.TempDir(), c.Path("report"))); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.WriteFile("report/x.md", nil); !errors.Is(err, ErrUnsafe) {
+		t.Errorf("wrote into a directory that is a link: %v", err)
+	}
+	if err := errors.Join(os.Remove(c.Path("report")), c.WriteFile("report/x.md", nil)); err != nil {
+		t.Errorf("the directory was not made again: %v", err)
 	}
 	// A link in the way is replaced, not followed.
 	target := filepath.Join(t.TempDir(), "target")

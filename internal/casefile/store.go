@@ -13,7 +13,10 @@ import (
 
 func writeFile(root *os.Root, name string, data []byte) error {
 	temporary := filepath.Join(filepath.Dir(name), ".tmp-"+rand.Text())
-	err := writeNew(root, temporary, data)
+	err := ready(root, filepath.Dir(name))
+	if err == nil {
+		err = writeNew(root, temporary, data)
+	}
 	if err == nil {
 		err = root.Rename(temporary, name)
 	}
@@ -37,6 +40,21 @@ func (c *Case) Rename(from, to string) error {
 		return fmt.Errorf("naming %q: %w", to, err)
 	}
 	return nil
+}
+
+// ready makes a directory of the case again that somebody moved away, and refuses one that is a link or in other hands.
+func ready(root *os.Root, dir string) error {
+	if dir == "." {
+		return nil
+	}
+	if err := root.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	d, err := openDir(root, dir)
+	if err != nil {
+		return err
+	}
+	return d.Close()
 }
 
 // writeNew writes a file that must not exist yet, through to the disk.
