@@ -17,7 +17,10 @@ func (s *Story) MarshalJSON() ([]byte, error) {
 	c := plainStory(*s)
 	c.Installations, c.Findings, c.Suppressed, c.Posture = some(c.Installations), some(c.Findings), some(c.Suppressed), some(c.Posture)
 	c.Exposures, c.Actions, c.Open, c.Bundles = some(c.Exposures), some(c.Actions), some(c.Open), some(c.Bundles)
-	c.Incident.Untrusted = some(c.Incident.Untrusted)
+	c.Incident.Untrusted, c.Coverage.Sources, c.Coverage.Coverage.Gaps = some(c.Incident.Untrusted), some(c.Coverage.Sources), some(c.Coverage.Coverage.Gaps)
+	if c.Counts == nil {
+		c.Counts = map[string]int{}
+	}
 	return json.Marshal(c)
 }
 

@@ -242,6 +242,10 @@ func (l *letter) bundle(b *Bundle) {
 	if b.Sent != "" {
 		lines = append(lines, plain("how you get it: %s", title(b.Sent)))
 	}
+	if b.SHA256 == "" {
+		l.items(lines...) // what has no seal that can be read is no more than a name
+		return
+	}
 	lines = append(lines, plain("size: %d bytes (%s)", b.Size, ours(console.Size(b.Size))), plain("SHA-256: %s", title(hexOnly(b.SHA256))),
 		plain("seal: %s.seal, SHA-256 %s", b.Name, title(hexOnly(b.SealSHA256))), plain("signed by: %s", b.Signer), plain("sealed: %s", stamp(b.Created)))
 	for _, r := range b.Recipients {

@@ -95,6 +95,18 @@ func TestEmptyStory(t *testing.T) {
 	}
 }
 
+// Of a bundle whose seal cannot be read the letter says no more than is known.
+func TestBundleWithoutSeal(t *testing.T) {
+	var text bytes.Buffer
+	s := &Story{Bundles: []Bundle{{Name: "b.tar.zst.age", Problem: "it is a symbolic link"}}}
+	if err := Templates()[0].WriteText(&text, s); err != nil {
+		t.Fatal(err)
+	}
+	if got := text.String(); !strings.Contains(got, "- bundle: b.tar.zst.age\n- problem: it is a symbolic link\n\n") {
+		t.Errorf("the letter says %s", got)
+	}
+}
+
 func FuzzLetter(f *testing.F) {
 	f.Add(nasty)
 	f.Add(untrusted.ends + "\n" + ownWords.ends)

@@ -118,8 +118,19 @@ func openCase(c *cli.Context, e env) (*casefile.Case, error) {
 	e.take(dir, cs)
 	if cs.Made() {
 		e.console.Printf("opened case %q in %q", cs.Name(), dir)
+		sayUnusable(e, dir)
 	}
 	return cs, nil
+}
+
+// sayUnusable tells what lies beside a case that was just made and cannot be used: it may be the one that was meant.
+func sayUnusable(e env, dir string) {
+	list, _ := casefile.List(dir)
+	for _, info := range list {
+		if info.Problem != "" {
+			e.console.Warningf("%q beside it cannot be used: %s", info.Name, info.Problem)
+		}
+	}
 }
 
 // existingCase opens the case that a command works on, and makes none.

@@ -152,28 +152,34 @@ func (x *reporting) readFlags() (err error) {
 func (x *reporting) openCase() error {
 	var gaps []openclaw.Gap
 	x.installs, gaps = openclaw.Find(x.src.fsys, x.src.find)
-	dir := casesDir(x.c, x.env)
-	cs, err := casefile.Open(dir, x.c.String("case"), false)
+	cs, err := existingCase(x.c, x.env)
 	switch {
 	case err == nil:
 		x.cs = cs
-		x.record.belongs(dir, cs.Name())
-		cs.Operator.SudoUser = x.getenv("SUDO_USER")
 		return nil
 	case !errors.Is(err, casefile.ErrNoCase):
-		return &codeError{exitFailed, err, []string{"openclaw-ir case list shows the cases; name another with --case"}}
+		return err
 	case len(x.installs) == 0:
 		for _, g := range gaps {
 			x.console.Warningf("%s: %s", g.Path, g.What)
 		}
-		return &codeError{exitFailed, errors.New("nothing to report: no case is open, and no installation of OpenClaw was found"), []string{
+		return &codeError{exitFailed, errors.New("nothing to report: no case is open, and no installation of OpenClaw was found"), append(x.closedCase(),
 			"name the evidence: openclaw-ir report BUNDLE -i KEY, --root DIR or --state-dir DIR; or search every account with sudo",
-		}}
+		)}
 	case x.c.Bool("dry-run"):
 		return nil
 	}
 	x.cs, err = openCase(x.c, x.env)
 	return err
+}
+
+// closedCase says how to report on the case that was closed last, if there is one: it is taken by name only.
+func (x *reporting) closedCase() (hints []string) {
+	list, _ := casefile.List(casesDir(x.c, x.env)) // newest first
+	if i := slices.IndexFunc(list, func(info casefile.Info) bool { return info.State == casefile.StateClosed }); i >= 0 && x.c.String("case") == "" {
+		hints = append(hints, fmt.Sprintf("openclaw-ir report --case %s tells of the closed case", list[i].Name))
+	}
+	return hints
 }
 
 // ask asks a person what the flags did not say, once in a case.
@@ -242,6 +248,9 @@ func (x *reporting) hand() error {
 	}
 	if x.cs != nil && !x.c.Bool("dry-run") {
 		if err := x.write(files); err != nil {
+			if !x.c.Bool("json") { // a full disk does not keep the letter back
+				err = errors.Join(err, x.print(files))
+			}
 			return err
 		}
 	}
