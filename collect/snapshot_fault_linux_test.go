@@ -257,8 +257,8 @@ func TestSnapshotKilled(t *testing.T) {
 			cut++
 		}
 		timer.Stop()
-		l.valid()
-		l.take(SnapshotOptions{})
+		after := l.take(SnapshotOptions{})
+		l.validFrom(after.Link.Number - 1)
 	}
 	l.valid()
 	l.restored()

@@ -106,13 +106,24 @@ func (l *lab) rows() map[string]Row {
 }
 
 // valid checks that every link verifies, content included, and that numbers, seals and states fit together.
-func (l *lab) valid() {
+func (l *lab) valid() { l.validFrom(1) }
+
+// validFrom is valid, with the content of the links from a number on.
+func (l *lab) validFrom(number int) {
 	l.t.Helper()
 	chain, prev := l.chain(), ""
+	defer chain.Close()
 	for i, s := range chain.Seals() {
 		file, err := os.ReadFile(filepath.Join(l.bundles(), s.Bundle+SealSuffix))
 		if err != nil {
 			l.t.Fatal(err)
+		}
+		if s.Link.Number != i+1 || s.PrevSeal != prev || (i == 0) != (prev == "") {
+			l.t.Fatalf("link %d follows %d, its previous seal is %q, not %q", s.Link.Number, i, s.PrevSeal, prev)
+		}
+		prev = SealDigest(file)
+		if s.Link.Number < number {
+			continue
 		}
 		bundle, err := os.ReadFile(filepath.Join(l.bundles(), s.Bundle))
 		if err != nil {
@@ -122,10 +133,9 @@ func (l *lab) valid() {
 		if err != nil || !report.OK() {
 			l.t.Fatalf("link %d: %v %+v", s.Link.Number, err, report)
 		}
-		if s.Link.Number != i+1 || s.PrevSeal != prev || (i == 0) != (prev == "") {
-			l.t.Fatalf("link %d follows %d, its previous seal is %q, not %q", s.Link.Number, i, s.PrevSeal, prev)
-		}
-		prev = SealDigest(file)
+	}
+	if number > 1 {
+		return
 	}
 	for _, p := range chain.Problems() {
 		l.t.Error(p)

@@ -31,6 +31,7 @@ type LinkFile struct {
 type Chain struct {
 	links   []*openLink // in order
 	closers []io.Closer
+	unread  []error // seals that could not be read
 	union   func() *evidence
 
 	mu  sync.Mutex
@@ -88,68 +89,64 @@ func openLinkFile(f LinkFile, ids []age.Identity) (*openLink, error) {
 	return l, err
 }
 
-// OpenChainDir opens the snapshots that lie in a directory. What else lies there is passed over.
+// OpenChainDir opens the snapshots that lie in a directory. What else lies there is passed over; a seal that cannot be read is one of
+// the chain's Problems.
 func OpenChainDir(dir string, ids ...age.Identity) (*Chain, error) {
-	seals, err := filepath.Glob(filepath.Join(escapeGlob(dir), "*"+SealSuffix))
+	seals, err := filepath.Glob(filepath.Join(quoteGlob(dir), "*"+SealSuffix))
 	if err != nil {
 		return nil, err
 	}
+	pool := &filePool{}
 	var files []LinkFile
-	var closers []io.Closer
+	var unread []error
 	for _, seal := range seals {
-		f, closer, err := linkFile(seal)
-		if err != nil {
-			return nil, errors.Join(err, closeAll(closers))
-		}
-		if closer != nil {
-			closers = append(closers, closer)
-		}
-		if f != nil {
+		f, err := pool.linkFile(seal)
+		switch {
+		case err != nil:
+			unread = append(unread, fmt.Errorf("reading %q: %w", seal, err))
+		case f != nil:
 			files = append(files, *f)
 		}
 	}
+	if len(files) == 0 && len(unread) > 0 {
+		return nil, errors.Join(unread...)
+	}
 	c, err := OpenChain(files, ids...)
 	if err != nil {
-		return nil, errors.Join(err, closeAll(closers))
+		return nil, errors.Join(err, pool.Close())
 	}
-	c.closers = closers
+	c.unread, c.closers = unread, []io.Closer{pool}
 	return c, nil
 }
 
-// escapeGlob keeps a directory's name from being a pattern.
-func escapeGlob(dir string) string { return quoteGlob(dir) }
-
-// linkFile reads a seal and opens the bundle beside it; nil if it is not one of a snapshot.
-func linkFile(seal string) (*LinkFile, io.Closer, error) {
+// linkFile reads a seal and finds the bundle beside it; nil if it is not one of a snapshot.
+func (p *filePool) linkFile(seal string) (*LinkFile, error) {
 	fi, err := os.Stat(seal)
 	if err != nil || !fi.Mode().IsRegular() || fi.Size() > maxSealSize {
-		return nil, nil, err
+		return nil, err
 	}
 	text, err := os.ReadFile(seal)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	s, err := ParseSeal(text)
-	if err != nil {
-		return nil, nil, fmt.Errorf("reading %q: %w", seal, err)
-	}
-	if s.Link == nil {
-		return nil, nil, nil
+	if err != nil || s.Link == nil {
+		return nil, err
 	}
 	name := strings.TrimSuffix(seal, SealSuffix)
 	l := &LinkFile{Name: filepath.Base(name), Seal: text}
-	f, err := os.Open(name)
+	fi, err = os.Stat(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return l, nil, nil
+		return l, nil
 	}
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	if fi, err = f.Stat(); err != nil {
-		return nil, nil, errors.Join(err, f.Close())
+	if !fi.Mode().IsRegular() {
+		return nil, fmt.Errorf("%q is not a regular file", name)
 	}
-	l.Bundle, l.Size = f, fi.Size()
-	return l, f, nil
+	l.Bundle, l.Size = pooledFile{p, name}, fi.Size()
+	return l, nil
 }
 
 func closeAll(list []io.Closer) (err error) {
@@ -228,7 +225,7 @@ type replayed struct {
 }
 
 func (c *Chain) newReplay() *replayed {
-	return &replayed{c: c, paths: map[string]*pathHistory{}, next: c.links[0].Link.Number}
+	return &replayed{c: c, paths: map[string]*pathHistory{}, next: 1, problems: slices.Clone(c.unread)}
 }
 
 func (c *Chain) replay(upTo int) *replayed {
