@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -49,10 +48,8 @@ func (d *directory) Put(ctx context.Context, name string, r io.ReaderAt, size in
 	if _, err := d.root.Lstat(name); err == nil {
 		return d.compare(ctx, name, size, sum)
 	}
-	temporary := "." + name + "." + rand.Text()[:8] + unfinished
-	if len(temporary) > maxName {
-		temporary = "." + rand.Text() + unfinished
-	}
+	temporary := "." + name[:min(len(name), maxName-len(unfinished)-1)] + unfinished
+	_ = d.root.Remove(temporary) // of a run that was killed
 	err := d.write(ctx, temporary, r, size, sum)
 	if err == nil {
 		err = d.name(temporary, name)

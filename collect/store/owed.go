@@ -58,7 +58,10 @@ func readLedger(cs *casefile.Case) (ledger, error) {
 		err = fmt.Errorf("version %d", l.Version)
 	}
 	if err != nil {
-		return l, fmt.Errorf("reading what is owed to stores: %w", err)
+		return l, &Error{
+			fmt.Errorf("reading what is owed to stores: %w", err),
+			fmt.Sprintf("move %s away: the bundles are in %q, and openclaw-ir collect upload --to PLACE BUNDLE stores them", ledgerName, cs.Path(casefile.BundlesDir)),
+		}
 	}
 	if l.Begun == nil {
 		l.Begun = map[string]json.RawMessage{}

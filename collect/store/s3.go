@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net/http"
 	"net/url"
+	"os"
 	"path"
 	"strings"
 	"sync/atomic"
@@ -80,7 +80,7 @@ func openS3(ctx context.Context, u *url.URL, o Options) (Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	keys, err := keysFor(ctx)
+	keys, err := keysFor(ctx, o)
 	if err != nil {
 		return nil, err
 	}
@@ -109,10 +109,15 @@ func openS3(ctx context.Context, u *url.URL, o Options) (Store, error) {
 const metadataWait = 3 * time.Second
 
 // keysFor finds the credentials where S3 tools keep them: the environment, ~/.aws/credentials, ~/.mc/config.json, a cloud host's role.
-func keysFor(ctx context.Context) (*credentials.Credentials, error) {
+// For root it is root's own file: one in another's home could name a program to run.
+func keysFor(ctx context.Context, o Options) (*credentials.Credentials, error) {
 	client := &http.Client{Timeout: metadataWait}
+	aws, mc := &credentials.FileAWSCredentials{}, &credentials.FileMinioClient{Filename: o.home(".mc", "config.json")}
+	if os.Getuid() == 0 && o.Getenv("AWS_SHARED_CREDENTIALS_FILE") == "" || o.Getenv("HOME") == "" {
+		aws.Filename = o.home(".aws", "credentials")
+	}
 	keys := credentials.NewChainCredentials([]credentials.Provider{
-		&credentials.EnvAWS{}, &credentials.EnvMinio{}, &credentials.FileAWSCredentials{}, &credentials.FileMinioClient{}, &credentials.IAM{Client: client},
+		&credentials.EnvAWS{}, &credentials.EnvMinio{}, aws, mc, &credentials.IAM{Client: client},
 	})
 	value, err := keys.GetWithContext(&credentials.CredContext{Context: ctx, Client: client})
 	if err != nil || value.AccessKeyID == "" {
@@ -251,6 +256,8 @@ func (b *bucket) fetch(ctx context.Context, name, etag string, p []byte, off int
 	if err := errors.Join(o.SetRange(off, off+int64(len(p))-1), o.SetMatchETag(etag)); err != nil {
 		return final(err)
 	}
+	ctx, watched, stop := watch(ctx)
+	defer stop()
 	body, _, header, err := b.client.GetObject(ctx, b.name, b.key(name), o)
 	if err != nil {
 		return fmt.Errorf("reading %q: %w", name, b.explain(err))
@@ -259,83 +266,10 @@ func (b *bucket) fetch(ctx context.Context, name, etag string, p []byte, off int
 	if want := fmt.Sprintf("bytes %d-%d/", off, off+int64(len(p))-1); !strings.HasPrefix(header.Get("Content-Range"), want) {
 		return final(fmt.Errorf("reading %q: the store sends another range than it was asked for", name))
 	}
-	if _, err := io.ReadFull(body, p); err != nil {
-		return fmt.Errorf("reading %q: %s: %w", name, errLessTold, err)
+	if _, err := io.ReadFull(watched(body), p); err != nil {
+		return fmt.Errorf("reading %q: %s: %w", name, errLessTold, orStalled(ctx, err))
 	}
 	return nil
 }
 
-// A refusal is what a store answers instead of doing what it was asked for.
-type refusal struct{ code, message string }
-
-func (r *refusal) Error() string {
-	return fmt.Sprintf("the store says %.80q: %.300q", r.code, r.message)
-}
-
 func (b *bucket) key(name string) string { return path.Join(b.prefix, name) }
-
-// explain says what an answer of the store means and what to do, and whether it is of use to try again.
-func (b *bucket) explain(err error) error {
-	if err == nil {
-		return nil
-	}
-	var answer minio.ErrorResponse
-	if !errors.As(err, &answer) {
-		return err // no answer: a cut connection
-	}
-	told := &refusal{answer.Code, answer.Message}
-	switch hint := b.hint(answer); {
-	case hint != "":
-		return final(&Error{told, hint})
-	case answer.Code == minio.NoSuchKey:
-		return final(fmt.Errorf("%w: %w", fs.ErrNotExist, told))
-	case answer.StatusCode >= 500 || answer.StatusCode == http.StatusTooManyRequests || answer.StatusCode == http.StatusRequestTimeout:
-		return told
-	}
-	return final(told)
-}
-
-func (b *bucket) hint(answer minio.ErrorResponse) string {
-	switch answer.Code {
-	case "RequestTimeTooSkewed":
-		return b.skewHint()
-	case "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken":
-		return "the credentials are wrong or out of date: put the right ones into ~/.aws/credentials of the account that runs this"
-	case "AccessDenied", "AllAccessDisabled":
-		return "these credentials may not do that here: storing needs s3:PutObject on " + b.name + "/" + b.prefix + "*, and s3:PutObjectRetention with --lock-days"
-	case "NoSuchBucket":
-		return "make the bucket first, with versions and Object Lock; ?endpoint= names a store other than Amazon's"
-	case "InvalidBucketState", "ObjectLockConfigurationNotFoundError", "InvalidRequest":
-		if b.o.Lock.Days == 0 {
-			return ""
-		}
-		return "Object Lock has to be on for the bucket, or leave --lock-days out"
-	case "QuotaExceeded", "XMinioStorageFull", "InsufficientStorage", "XMinioAdminBucketQuotaExceeded":
-		return "make room in the store or raise the quota, and upload again"
-	case "BadDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch":
-		return "what arrived is not what was sent, or the file changed meanwhile: verify it here, and upload again"
-	}
-	return ""
-}
-
-func (b *bucket) skewHint() string {
-	skew := time.Duration(b.clock.skew.Load()).Round(time.Second)
-	side := "ahead of"
-	if skew < 0 {
-		skew, side = -skew, "behind"
-	}
-	return fmt.Sprintf("the clock of this host is %s %s the store's: set it, and upload again; times in the evidence are as wrong", inWords(skew), side)
-}
-
-// inWords is a span as a person says it.
-func inWords(d time.Duration) string {
-	switch {
-	case d < 2*time.Minute:
-		return fmt.Sprintf("%d seconds", d/time.Second)
-	case d < 2*time.Hour:
-		return fmt.Sprintf("%d minutes", d.Round(time.Minute)/time.Minute)
-	case d < 48*time.Hour:
-		return fmt.Sprintf("%d hours", d.Round(time.Hour)/time.Hour)
-	}
-	return fmt.Sprintf("%d days", d.Round(24*time.Hour)/(24*time.Hour))
-}

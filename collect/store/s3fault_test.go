@@ -109,6 +109,39 @@ func TestS3Corrupts(t *testing.T) {
 	}
 }
 
+// TestS3Older stores where a header that we send is unknown: the store says that it does not know it, in front of a real one.
+func TestS3Older(t *testing.T) {
+	s := storetest.StartS3(t, t.TempDir())
+	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: s.Addr})
+	data, _ := sealedBytes(t, 6<<20)
+	for what, unknown := range map[string][]string{"condition": {"If-None-Match"}, "both": {"If-None-Match", "X-Amz-Checksum-Sha256", "X-Amz-Checksum-Algorithm"}} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			for _, name := range unknown {
+				if r.Header.Get(name) != "" {
+					w.WriteHeader(http.StatusNotImplemented)
+					fmt.Fprint(w, `<Error><Code>NotImplemented</Code><Message>a header</Message></Error>`)
+					return
+				}
+			}
+			proxy.ServeHTTP(w, r)
+		}))
+		t.Cleanup(server.Close)
+		for _, size := range []int64{5 << 20, 16 << 20} {
+			name := fmt.Sprintf("B-%s-%d", what, size)
+			store := open(t, s.Via(strings.TrimPrefix(server.URL, "http://")), Options{PartSize: size})
+			if err := put(t, store, name, data); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			if err := put(t, store, name, data[1:]); !errors.Is(err, ErrExists) {
+				t.Errorf("%s: something else under its name: %v", name, err)
+			}
+			if got := s.Stored(t, name); !bytes.Equal(got, data) {
+				t.Errorf("%s: %d bytes stored", name, len(got))
+			}
+		}
+	}
+}
+
 // TestS3Skew signs with the clock of a host that is twenty minutes ahead, and with that of one whose battery is empty.
 func TestS3Skew(t *testing.T) {
 	s := storetest.StartS3(t, t.TempDir())

@@ -121,16 +121,26 @@ func (o Options) again(ctx context.Context, f func(ctx context.Context, n int) e
 
 var errStalled = fmt.Errorf("the connection took no data for %v", stall)
 
-// watch ends the context that it returns when nothing was read from r for too long.
-func watch(ctx context.Context, r io.Reader) (context.Context, io.Reader, func()) {
+// watch returns a context that ends when nothing was read for too long from what the function passes on.
+func watch(ctx context.Context) (context.Context, func(io.Reader) io.Reader, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	timer := time.AfterFunc(stall, func() { cancel(errStalled) })
 	stop := func() { timer.Stop(); cancel(nil) }
-	return ctx, readFunc(func(p []byte) (int, error) {
-		n, err := r.Read(p)
-		timer.Reset(stall)
-		return n, err
-	}), stop
+	return ctx, func(r io.Reader) io.Reader {
+		return readFunc(func(p []byte) (int, error) {
+			n, err := r.Read(p)
+			timer.Reset(stall)
+			return n, err
+		})
+	}, stop
+}
+
+// orStalled is err, or that the connection stalled, if that was why.
+func orStalled(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); err != nil && errors.Is(cause, errStalled) {
+		return cause
+	}
+	return err
 }
 
 type readFunc func([]byte) (int, error)

@@ -174,18 +174,16 @@ func (p *parcel) same(f *sftp.File, off, n int64) error {
 
 // write sends r. Between two writes the connection must not stall.
 func (p *parcel) write(ctx context.Context, f *sftp.File, r io.Reader) error {
-	ctx, r, stop := watch(ctx, r)
+	ctx, watched, stop := watch(ctx)
 	defer stop()
 	defer context.AfterFunc(ctx, func() { p.drop(nil) })()
+	r = watched(r)
 	buffer := make([]byte, 8*bite)
 	for {
 		n, err := io.ReadFull(r, buffer)
 		if n > 0 {
 			if _, werr := f.Write(buffer[:n]); werr != nil {
-				if cause := context.Cause(ctx); errors.Is(cause, errStalled) {
-					return cause
-				}
-				return werr
+				return orStalled(ctx, werr)
 			}
 		}
 		switch {

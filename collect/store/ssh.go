@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/url"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -198,7 +197,7 @@ func (o Options) knownHosts() []string {
 	if o.KnownHosts != nil {
 		return o.KnownHosts
 	}
-	return []string{filepath.Join(o.Getenv("HOME"), ".ssh", "known_hosts"), "/etc/ssh/ssh_known_hosts"}
+	return []string{o.home(".ssh", "known_hosts"), "/etc/ssh/ssh_known_hosts"}
 }
 
 // authMethods finds the keys to log in with: the one named, or those of the agent and the user's usual ones.
@@ -219,7 +218,7 @@ func authMethods(o Options) (methods []ssh.AuthMethod, done func(), err error) {
 		}
 	}
 	for _, name := range []string{"id_ed25519", "id_ecdsa", "id_rsa"} {
-		signer, err := o.readKey(filepath.Join(o.Getenv("HOME"), ".ssh", name))
+		signer, err := o.readKey(o.home(".ssh", name))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}

@@ -16,7 +16,10 @@ import (
 	"io"
 	"net/url"
 	"os"
+	"os/user"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -121,6 +124,24 @@ func (o Options) withDefaults() Options {
 		o.Patience = patience
 	}
 	return o
+}
+
+// home is a path in the home directory of the account. A service of the system is not told it in HOME; and what sudo left there may be
+// somebody else's, whom root must not believe. It is never a relative path.
+func (o Options) home(elem ...string) string {
+	dir := o.Getenv("HOME")
+	if !filepath.IsAbs(dir) || os.Getuid() == 0 && !ownedByRoot(dir) {
+		dir = "/nonexistent"
+		if who, err := user.Current(); err == nil && filepath.IsAbs(who.HomeDir) {
+			dir = who.HomeDir
+		}
+	}
+	return filepath.Join(append([]string{dir}, elem...)...)
+}
+
+func ownedByRoot(dir string) bool {
+	var st syscall.Stat_t
+	return syscall.Stat(dir, &st) == nil && st.Uid == 0
 }
 
 type forgetful struct{}
