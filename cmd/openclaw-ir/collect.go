@@ -46,6 +46,8 @@ take stays owed, and the next run with --to tries again. See openclaw-ir collect
 
 With --snapshot it takes only what changed since the last snapshot, and chains it to that. What was sealed before
 and is other than it was, such as a transcript whose old lines changed or a log cut short, is an alarm and exit code 4.
+--notify tells of alarms, of a snapshot that failed and of one that a store did not take: a program reads a line of JSON
+from its standard input, a web address gets it posted.
 
 ` + exitText,
 		Flags: append(slices.Concat(caseFlags(), recipientFlags(), snapshotFlags(), uploadFlags()),
@@ -183,11 +185,14 @@ type collection struct {
 	host     string // whose evidence it is
 	name     string // the bundle's file name
 	to       store.Destination
+	salt     []byte            // of the case
+	made     *collect.Snapshot // nil until there is one
+	owed     int               // files that no store has yet
 }
 
 func runCollect(c *cli.Context, e env) error {
 	debug.SetGCPercent(collectGC)
-	if err := checkSnapshot(c); err != nil {
+	if err := checkSnapshot(c, e); err != nil {
 		return err
 	}
 	to, err := destination(c)
@@ -201,7 +206,7 @@ func runCollect(c *cli.Context, e env) error {
 	defer x.root.Close()
 	x.to = to
 	if c.Bool("snapshot") {
-		return x.snapshot()
+		return x.thenNotify(x.snapshot())
 	}
 	if c.Bool("estimate") {
 		return x.estimate()

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/clawbook/openclaw-ir/collect"
+	"github.com/clawbook/openclaw-ir/collect/store"
 	"github.com/clawbook/openclaw-ir/internal/casefile"
 	"github.com/clawbook/openclaw-ir/internal/console"
 	"github.com/urfave/cli/v2"
@@ -22,6 +23,7 @@ func snapshotFlags() []cli.Flag {
 		&cli.BoolFlag{Name: "live", Usage: "with --snapshot: take processes, sockets and the journal's excerpts too"},
 		&cli.IntFlag{Name: "every-full", Value: collect.DefaultEveryFull, Usage: "with --snapshot: take everything every `N` snapshots"},
 		&cli.StringFlag{Name: "keep", Usage: "with --snapshot: then remove old bundles, but for one an hour, day and month as `SPANS` say (as 24h,30d,12m)"},
+		&cli.StringFlag{Name: "notify", Usage: "with --snapshot: tell `WHOM` of alarms and failures: a program with its arguments, https://…, or @FILE with such an address in it"},
 	}
 }
 
@@ -29,9 +31,9 @@ func snapshotFlags() []cli.Flag {
 const snapshotWait = 5 * time.Second
 
 // checkSnapshot refuses what does not go together.
-func checkSnapshot(c *cli.Context) error {
+func checkSnapshot(c *cli.Context, e env) error {
 	if !c.Bool("snapshot") {
-		for _, name := range []string{"full", "live", "every-full", "keep"} {
+		for _, name := range []string{"full", "live", "every-full", "keep", "notify"} {
 			if c.IsSet(name) {
 				return usageError("openclaw-ir collect --snapshot --"+name, "--%s goes with --snapshot; collect without it takes everything", name)
 			}
@@ -47,6 +49,9 @@ func checkSnapshot(c *cli.Context) error {
 		return usageError("openclaw-ir collect --snapshot --every-full 168", "--every-full: %d is not a number of snapshots", c.Int("every-full"))
 	}
 	if _, err := keepFlag(c); err != nil {
+		return err
+	}
+	if _, err := notifyTarget(c, e); err != nil {
 		return err
 	}
 	return snapshotsCase(c)
@@ -78,11 +83,17 @@ func (x *collection) snapshot() error {
 	if err != nil {
 		return err
 	}
-	cs, err := openCase(x.c, x.env)
+	cs, err := existingCase(x.c, x.env) // so that where it is, a schedule need be able to write to nothing else
+	if errors.Is(err, casefile.ErrNoCase) {
+		cs, err = openCase(x.c, x.env)
+	}
 	if err != nil {
 		return err
 	}
 	defer cs.Close()
+	if x.salt, err = cs.Salt(); err != nil {
+		return err
+	}
 	return x.thenRetain(cs, x.takeSnapshot(cs, to))
 }
 
@@ -107,7 +118,12 @@ func (x *collection) takeSnapshot(cs *casefile.Case, to []collect.Recipient) err
 	if err != nil {
 		return &codeError{exitFailed, err, []string{"the chain is as it was: openclaw-ir collect --snapshot tries again"}}
 	}
-	return x.thenUpload(cs, x.saySnapshot(cs, s), cs.Path(casefile.BundlesDir, s.Bundle), s.Summary.Ciphertext, s.Seal)
+	x.made = s
+	err = x.thenUpload(cs, x.saySnapshot(cs, s), cs.Path(casefile.BundlesDir, s.Bundle), s.Summary.Ciphertext, s.Seal)
+	if owed, lerr := store.ListOwed(cs); lerr == nil && x.to.To != "" {
+		x.owed = len(owed)
+	}
+	return err
 }
 
 // thenRetain removes the bundles that --keep does not keep, unless the run before it failed. The run ends as badly as what it did before,
@@ -117,7 +133,11 @@ func (x *collection) thenRetain(cs *casefile.Case, said error) error {
 	if err != nil || len(keep) == 0 || isFailure(x.ctx, said) {
 		return said
 	}
-	r, err := collect.Retain(cs, keep, nil, snapshotWait)
+	var r collect.Retained
+	spare, err := spared(cs)
+	if err == nil {
+		r, err = collect.Retain(cs, keep, spare, snapshotWait)
+	}
 	if n := len(r.Removed); n > 0 {
 		x.console.Printf("removed %s (%s) that --keep does not keep; the seals stay", plural(n, "old bundle"), console.Size(r.Bytes))
 	}

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"strings"
@@ -25,7 +26,7 @@ var ErrNotTrusted = errors.New("not trusted")
 // Command is a program to run. A secret belongs neither in Argv nor in Env: every process of the machine can
 // read the one, and the custody log records both.
 type Command struct {
-	Argv      []string      // Argv[0] is a bare name, such as "ufw"
+	Argv      []string      // Argv[0] is a bare name, such as "ufw", or the absolute path of a program that root named
 	Env       []string      // added to the clean environment, as "NAME=value"
 	Stdin     []byte        // what it reads from standard input, which is empty without
 	As        *Owner        // another user to run as, nil for ours; only root can
@@ -83,7 +84,7 @@ type Runner interface {
 	Run(ctx context.Context, c Command) Result
 }
 
-// Trusted runs programs from /usr/sbin, /usr/bin, /sbin and /bin, and only if root alone could have
+// Trusted runs programs from /usr/sbin, /usr/bin, /sbin and /bin, or where an absolute path says, and only if root alone could have
 // written the file, its interpreter and every directory on the way to them. The caller's environment
 // plays no part. It is safe for concurrent use.
 type Trusted struct {
@@ -190,9 +191,19 @@ func (t *Trusted) env(extra []string) []string {
 	return append(env, extra...)
 }
 
-// Find returns the file that would run for a bare program name, and its SHA-256. The error wraps
+// Find returns the file that would run for a bare program name, or an absolute path, and its SHA-256. The error wraps
 // [exec.ErrNotFound] or [ErrNotTrusted].
 func (t *Trusted) Find(name string) (path, sum string, err error) {
+	if strings.HasPrefix(name, "/") && !strings.Contains(name, "\x00") {
+		path, sum, err := t.check(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			err = exec.ErrNotFound
+		}
+		if err != nil {
+			return "", "", fmt.Errorf("finding program %q: %w", name, err)
+		}
+		return path, sum, nil
+	}
 	if name == "" || strings.ContainsAny(name, "/\x00") || name == "." || name == ".." {
 		return "", "", fmt.Errorf("finding program %q: not a bare name", name)
 	}
