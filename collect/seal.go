@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"os"
+	"syscall"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -90,6 +92,23 @@ func (s Seal) Sign(signer ssh.Signer) ([]byte, error) {
 		PublicKey: string(bytes.TrimSpace(ssh.MarshalAuthorizedKey(signer.PublicKey()))),
 		Namespace: SealNamespace,
 	})
+}
+
+// ReadSeal reads the file of a seal, no more of it than ParseSeal takes. A missing one wraps [fs.ErrNotExist].
+func ReadSeal(name string) ([]byte, error) {
+	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe of that name would wait for ever
+	if err != nil {
+		return nil, fmt.Errorf("reading the seal: %w", err)
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("reading the seal: %q is not a regular file", name)
+	}
+	file, err := io.ReadAll(io.LimitReader(f, maxSealSize+1))
+	if err != nil {
+		return nil, fmt.Errorf("reading the seal: %w", err)
+	}
+	return file, nil
 }
 
 // ParseSeal takes a seal file apart and checks its form, not its signature.

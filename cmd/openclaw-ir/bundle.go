@@ -101,14 +101,11 @@ func readSeal(c *cli.Context, name string) ([]byte, error) {
 	if sealName == "" {
 		sealName = name + ".seal"
 	}
-	seal, err := os.ReadFile(sealName)
+	seal, err := collect.ReadSeal(sealName)
 	if errors.Is(err, os.ErrNotExist) && c.String("seal") == "" {
 		return nil, nil
 	}
-	if err != nil {
-		return nil, fmt.Errorf("reading the seal: %w", err)
-	}
-	return seal, nil
+	return seal, err
 }
 
 func sayVerified(c *cli.Context, e env, name string, r *collect.VerifyReport) error {
