@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path"
 	"slices"
 	"strings"
@@ -16,7 +17,7 @@ import (
 
 // A Kept is a bundle that lies in a case, or of which the seal does.
 type Kept struct {
-	Path string // in the case
+	Path string // in the case; of one that lies elsewhere, where
 	Size int64  // bytes on the disk
 	// Seal is the statement beside it, and SealSHA256 the digest of that file. Seal is nil if there is none that can be read.
 	Seal       *SignedSeal
@@ -84,21 +85,51 @@ func keptAs(ctx context.Context, cs *casefile.Case, name string, o VerifyOptions
 		return k, nil
 	}
 	defer f.Close()
+	err = k.look(ctx, f, seal, o)
+	k.Problem = cmp.Or(k.Problem, k.forged(name, o.Signer))
+	return k, err
+}
+
+// KeptAt looks at a bundle that lies anywhere, with its seal beside it, as KeptIn does. Who should have signed is not known, nor
+// whether somebody gave it another name.
+func KeptAt(ctx context.Context, name string, read func(int64)) (Kept, error) {
+	k := Kept{Path: name}
+	f, err := os.Open(name)
+	if err != nil {
+		return k, fmt.Errorf("opening the bundle: %w", err)
+	}
+	defer f.Close()
+	seal, err := ReadSeal(name + ".seal")
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		k.Note = "no seal lies beside it, so that nothing says whether it is as it was sealed"
+		return k, nil
+	case err != nil:
+		k.Problem = err.Error()
+		return k, nil
+	}
+	k.SealSHA256 = SealDigest(seal)
+	k.Seal, _ = ParseSeal(seal) // what is wrong with it, look says
+	return k, k.look(ctx, f, seal, VerifyOptions{Progress: read})
+}
+
+// look compares the file of a bundle with its seal.
+func (k *Kept) look(ctx context.Context, f *os.File, seal []byte, o VerifyOptions) error {
 	info, err := f.Stat()
 	if err != nil {
-		return k, err
+		return err
 	}
 	k.Size = info.Size()
-	if strings.HasSuffix(name, ".partial") {
+	if strings.HasSuffix(k.Path, ".partial") {
 		k.Note = "never finished: collect verify --salvage says how far it goes"
-		return k, nil
+		return nil
 	}
 	report, err := Verify(ctx, f, k.Size, seal, o)
 	if err != nil {
-		return k, err
+		return err
 	}
-	k.Problem = cmp.Or(k.Problem, report.first(), k.forged(name, o.Signer))
-	return k, nil
+	k.Problem = cmp.Or(k.Problem, report.first())
+	return nil
 }
 
 // forged says why the seal is not one that the case's key signed for the bundle of this name; empty if it is.

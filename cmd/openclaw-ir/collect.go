@@ -365,6 +365,9 @@ func (x *collection) expected() int64 {
 // maxHostname is the longest name of a host, in bytes (Linux HOST_NAME_MAX).
 const maxHostname = 64
 
+// unnamedHost stands for the name of a host that its evidence does not tell.
+const unnamedHost = "unnamed"
+
 // hostname is the name of the host whose evidence is taken: of a mounted disk, the one it holds.
 func (x *collection) hostname(cs *casefile.Case) string {
 	if x.root.Live() {
@@ -372,13 +375,13 @@ func (x *collection) hostname(cs *casefile.Case) string {
 	}
 	f, err := x.root.Open("etc/hostname")
 	if err != nil {
-		return "unnamed"
+		return unnamedHost
 	}
 	defer f.Close()
 	text, err := io.ReadAll(io.LimitReader(f, maxHostname))
 	name := strings.ToValidUTF8(strings.TrimSpace(string(text)), "_")
 	if err != nil || name == "" {
-		return "unnamed"
+		return unnamedHost
 	}
 	return name
 }

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"path"
+	"path/filepath"
 	"slices"
 
 	"github.com/clawbook/openclaw-ir/analyze/posture"
@@ -24,6 +26,9 @@ func (x *reporting) tell(ctx context.Context) error {
 		if err := x.tellBundles(ctx); err != nil {
 			x.missing("the sealed bundles", err)
 		}
+	}
+	if err := x.tellSource(ctx); err != nil {
+		x.missing("the bundle that was read", err)
 	}
 	x.tellHost(ctx)
 	if err := x.tellEvidence(ctx); err != nil {
@@ -93,14 +98,38 @@ func (x *reporting) tellBundles(ctx context.Context) error {
 		return err
 	}
 	for i := range kept {
-		x.story.Bundles = append(x.story.Bundles, x.bundleOf(&kept[i]))
+		x.story.Bundles = append(x.story.Bundles, bundleOf(&kept[i], x.cs.Path(kept[i].Path)))
 	}
 	slices.SortStableFunc(x.story.Bundles, func(a, b report.Bundle) int { return a.Created.Compare(b.Created) })
 	return ctx.Err()
 }
 
-func (x *reporting) bundleOf(k *collect.Kept) report.Bundle {
-	b := report.Bundle{Name: path.Base(k.Path), Path: x.cs.Path(k.Path), Size: k.Size, SealSHA256: k.SealSHA256, Problem: k.Problem, Note: k.Note}
+// tellSource tells which bundle was read as evidence, unless the case holds it.
+func (x *reporting) tellSource(ctx context.Context) error {
+	if x.src.bundle == "" {
+		return nil
+	}
+	file, err := filepath.Abs(x.src.bundle)
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(x.story.Bundles, func(b report.Bundle) bool { return b.Path == file || b.Name == path.Base(file) && b.Problem == "" }) {
+		return nil
+	}
+	progress := x.console.Progress(console.Bytes)
+	progress.Start("reading the sealed bundle", 0)
+	defer progress.Done()
+	kept, err := collect.KeptAt(ctx, file, progress.Add)
+	if err != nil {
+		return err
+	}
+	kept.Note = cmp.Or(kept.Note, "this report was made from it; it does not lie in the case")
+	x.story.Bundles = append(x.story.Bundles, bundleOf(&kept, file))
+	return nil
+}
+
+func bundleOf(k *collect.Kept, file string) report.Bundle {
+	b := report.Bundle{Name: path.Base(k.Path), Path: file, Size: k.Size, SealSHA256: k.SealSHA256, Problem: k.Problem, Note: k.Note}
 	if s := k.Seal; s != nil {
 		b.Size, b.SHA256, b.Recipients, b.Created, b.Signer = s.Size, s.SHA256, s.Recipients, s.Created, s.Signer()
 	}

@@ -31,11 +31,13 @@ func sourceFlags() []cli.Flag {
 
 // A source is evidence, opened.
 type source struct {
-	fsys  fs.FS
-	find  openclaw.FindOptions
-	now   time.Time // what "24h ago" counts from
-	host  string    // whose evidence a bundle says it is
-	close func()
+	fsys fs.FS
+	find openclaw.FindOptions
+	now  time.Time // what "24h ago" counts from
+	host string    // whose evidence a bundle says it is; empty if it does not
+	// bundle is the path of the sealed bundle that it is; empty if it is none.
+	bundle string
+	close  func()
 }
 
 // openSource tells SOURCE and PATTERN apart and opens the evidence.
@@ -178,7 +180,11 @@ func openBundle(c *cli.Context, e env, name string, find openclaw.FindOptions) (
 	}
 	h := b.Header()
 	find.StateDirs = append(find.StateDirs, h.States...)
-	return &source{fsys: b.FS(), find: find, now: h.Started, host: h.Host, close: func() { f.Close() }}, nil
+	src := &source{fsys: b.FS(), find: find, now: h.Started, bundle: name, close: func() { f.Close() }}
+	if h.Host != unnamedHost {
+		src.host = h.Host
+	}
+	return src, nil
 }
 
 // readBundle opens a bundle with the keys given, or with a passphrase if that is what it was sealed with.
