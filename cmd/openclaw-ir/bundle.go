@@ -3,22 +3,25 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/clawbook/openclaw-ir/collect"
+	"github.com/clawbook/openclaw-ir/collect/store"
 	"github.com/clawbook/openclaw-ir/internal/console"
 	"github.com/urfave/cli/v2"
 )
 
 // bundleFlags choose a bundle's key.
 func bundleFlags(more ...cli.Flag) []cli.Flag {
-	return append(append(readFlags(),
+	return slices.Concat(readFlags(), []cli.Flag{
 		&cli.StringSliceFlag{Name: "identity", Aliases: []string{"i"}, Usage: "the private key in `FILE` (age or SSH)"},
 		&cli.BoolFlag{Name: "json", Usage: "one JSON object a line, a version first"},
-	), more...)
+	}, reachFlags(), more)
 }
 
 func verifyCommand(e env) *cli.Command {
@@ -26,9 +29,11 @@ func verifyCommand(e env) *cli.Command {
 		Name: "verify", Usage: "check that a bundle is whole, unchanged and signed; with a key, every file too", ArgsUsage: "BUNDLE",
 		Description: `Without a key the ciphertext is compared with the seal beside it (BUNDLE.seal), and the seal's signature is
 checked. With -i or -p every file is compared with the manifest too. --salvage reads a bundle that was cut short.
+BUNDLE may lie in a store: only what is needed of it is read.
 
 Examples:
    openclaw-ir collect verify B.tar.zst.age
+   openclaw-ir collect verify -i key.txt s3://evidence/host-1/B.tar.zst.age
    openclaw-ir collect verify -i key.txt --signer SHA256:… B.tar.zst.age
    openclaw-ir collect verify --salvage -i key.txt B.tar.zst.age
 
@@ -58,16 +63,13 @@ func runVerify(c *cli.Context, e env) error {
 	if c.Bool("salvage") {
 		return runSalvage(c, e, name)
 	}
-	f, err := openFile(e, name)
+	f, err := openFile(c, e, name)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return fmt.Errorf("opening the bundle: %w", err)
-	}
-	seal, err := readSeal(c, name)
+	e.record.reads(name)
+	seal, err := readSeal(c, e, name)
 	if err != nil {
 		return err
 	}
@@ -78,9 +80,9 @@ func runVerify(c *cli.Context, e env) error {
 		}
 	}
 	progress := e.console.Progress(console.Bytes)
-	progress.Start("verifying", info.Size())
+	progress.Start("verifying", f.Size())
 	o.Progress = progress.Add
-	report, err := collect.Verify(c.Context, f, info.Size(), seal, o)
+	report, err := collect.Verify(c.Context, f, f.Size(), seal, o)
 	progress.Done()
 	switch wrongKey := errors.Is(err, collect.ErrWrongKey); {
 	case err == nil:
@@ -96,16 +98,29 @@ func runVerify(c *cli.Context, e env) error {
 }
 
 // readSeal reads the seal beside a bundle; nil if there is none, which verification reports.
-func readSeal(c *cli.Context, name string) ([]byte, error) {
+func readSeal(c *cli.Context, e env, name string) ([]byte, error) {
 	sealName := c.String("seal")
 	if sealName == "" {
-		sealName = name + ".seal"
+		sealName = sealBeside(name)
 	}
-	seal, err := collect.ReadSeal(sealName)
+	read := collect.ReadSeal
+	if store.IsRemote(sealName) {
+		read = func(address string) ([]byte, error) { return readStored(c, e, address) }
+	}
+	seal, err := read(sealName)
 	if errors.Is(err, os.ErrNotExist) && c.String("seal") == "" {
 		return nil, nil
 	}
 	return seal, err
+}
+
+// sealBeside is where a bundle's seal lies. What an address asks for stands after the name.
+func sealBeside(name string) string {
+	bundle, query := name, ""
+	if at := strings.IndexByte(name, '?'); at >= 0 && store.IsRemote(name) {
+		bundle, query = name[:at], name[at:]
+	}
+	return bundle + collect.SealSuffix + query
 }
 
 func sayVerified(c *cli.Context, e env, name string, r *collect.VerifyReport) error {
@@ -157,7 +172,7 @@ func runSalvage(c *cli.Context, e env, name string) error {
 		return err
 	}
 	count := 0
-	for m, err := range collect.Salvage(c.Context, f, ids...) {
+	for m, err := range collect.Salvage(c.Context, io.NewSectionReader(f, 0, f.Size()), ids...) {
 		var cut *collect.CutError
 		if errors.As(err, &cut) {
 			lines.Flush()
@@ -291,7 +306,7 @@ func runOpen(c *cli.Context, e env) error {
 			return err
 		}
 		defer f.Close()
-		members = collect.Salvage(c.Context, f, ids...)
+		members = collect.Salvage(c.Context, io.NewSectionReader(f, 0, f.Size()), ids...)
 	} else {
 		b, f, err := readBundle(c, e, name)
 		if err != nil {

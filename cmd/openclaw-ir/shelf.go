@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
+	"os"
 
 	"github.com/clawbook/openclaw-ir/collect"
 	"github.com/clawbook/openclaw-ir/collect/store"
@@ -22,24 +24,106 @@ func reachFlags() []cli.Flag {
 
 // openShelf opens the directory or the store that bundles lie in.
 func openShelf(c *cli.Context, e env, place string) (collect.Shelf, io.Closer, error) {
-	e.record.reads(place)
 	if !store.IsRemote(place) {
+		e.record.reads(place)
 		root, err := host.OpenRoot(place)
 		if err != nil {
 			return nil, nil, fmt.Errorf("opening the directory of snapshots: %w", err)
 		}
 		return collect.DirShelf(root), root, nil
 	}
-	o, err := storeOptions(c, e)
+	s, err := reach(c, e, place)
 	if err != nil {
 		return nil, nil, err
+	}
+	e.record.reads(place) // which is known by now to hold no password
+	return storeShelf{s}, s, nil
+}
+
+// reach opens a store on another machine.
+func reach(c *cli.Context, e env, place string) (store.Store, error) {
+	if err := store.Check(place); err != nil {
+		return nil, storeError(exitUsage, err)
+	}
+	o, err := storeOptions(c, e)
+	if err != nil {
+		return nil, err
 	}
 	o.HostKey, o.SSHKey = c.String("host-key"), c.String("ssh-key")
 	s, err := store.Open(c.Context, place, o)
 	if err != nil {
-		return nil, nil, storeError(exitFailed, err)
+		return nil, storeError(exitFailed, err)
 	}
-	return storeShelf{s}, s, nil
+	return s, nil
+}
+
+// A localFile is a file of this machine.
+type localFile struct {
+	*os.File
+	size int64
+}
+
+// Size is that when it was opened, in bytes.
+func (f localFile) Size() int64 { return f.size }
+
+// openFile opens a bundle's file, which may lie in a store.
+func openFile(c *cli.Context, e env, name string) (store.Reader, error) {
+	if store.IsRemote(name) {
+		return openStored(c, e, name)
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, fmt.Errorf("opening the bundle: %w", err)
+	}
+	info, err := f.Stat()
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("opening the bundle: %w", err)
+	}
+	return localFile{f, info.Size()}, nil
+}
+
+// A storedFile is a file in a store that is closed with it.
+type storedFile struct {
+	store.Reader
+	place store.Store
+}
+
+// Close closes both.
+func (f storedFile) Close() error { return errors.Join(f.Reader.Close(), f.place.Close()) }
+
+func openStored(c *cli.Context, e env, address string) (store.Reader, error) {
+	place, name, err := store.Split(address)
+	if err != nil {
+		return nil, storeError(exitUsage, err)
+	}
+	s, err := reach(c, e, place)
+	if err != nil {
+		return nil, err
+	}
+	f, err := s.Open(c.Context, name)
+	if err != nil {
+		s.Close()
+		return nil, storeError(exitFailed, err)
+	}
+	return storedFile{f, s}, nil
+}
+
+// maxStored bounds a seal in a store, in bytes: a larger one is read so far, and is none.
+const maxStored = 32<<20 + 1
+
+// readStored reads a seal in a store.
+func readStored(c *cli.Context, e env, address string) ([]byte, error) {
+	f, err := openStored(c, e, address)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	seal, err := io.ReadAll(io.NewSectionReader(f, 0, min(f.Size(), maxStored)))
+	if err != nil {
+		return nil, fmt.Errorf("reading the seal: %w", err)
+	}
+	return seal, nil
 }
 
 // A storeShelf is a store as a place to read from.

@@ -14,6 +14,7 @@ import (
 
 	"filippo.io/age"
 	"github.com/clawbook/openclaw-ir/collect"
+	"github.com/clawbook/openclaw-ir/collect/store"
 	"github.com/clawbook/openclaw-ir/internal/drill"
 	"github.com/clawbook/openclaw-ir/internal/host"
 	"github.com/clawbook/openclaw-ir/internal/openclaw"
@@ -60,6 +61,9 @@ func openSource(c *cli.Context, e env) (src *source, pattern string, err error) 
 
 // isSource reports whether an argument names evidence rather than a pattern.
 func isSource(arg string) bool {
+	if store.IsRemote(arg) {
+		return true
+	}
 	info, err := os.Stat(arg)
 	return err == nil && (info.IsDir() || info.Mode().IsRegular()) || strings.HasSuffix(arg, ".age")
 }
@@ -84,6 +88,9 @@ func openEvidence(c *cli.Context, e env, name string) (*source, error) {
 
 // openNamed opens a bundle or a directory.
 func openNamed(c *cli.Context, e env, name string, find openclaw.FindOptions) (*source, error) {
+	if store.IsRemote(name) {
+		return openBundle(c, e, name, find)
+	}
 	info, err := os.Stat(name)
 	if err != nil {
 		return nil, fmt.Errorf("opening the evidence: %w", err)
@@ -188,17 +195,12 @@ func openBundle(c *cli.Context, e env, name string, find openclaw.FindOptions) (
 }
 
 // readBundle opens a bundle with the keys given, or with a passphrase if that is what it was sealed with.
-func readBundle(c *cli.Context, e env, name string) (*collect.Bundle, *os.File, error) {
+func readBundle(c *cli.Context, e env, name string) (*collect.Bundle, io.Closer, error) {
 	f, ids, err := openSealed(c, e, name)
 	if err != nil {
 		return nil, nil, err
 	}
-	info, err := f.Stat()
-	if err != nil {
-		f.Close()
-		return nil, nil, fmt.Errorf("opening the bundle: %w", err)
-	}
-	b, err := collect.OpenBundle(f, info.Size(), ids...)
+	b, err := collect.OpenBundle(f, f.Size(), ids...)
 	if err != nil {
 		f.Close()
 		return nil, nil, bundleError(name, err)
@@ -206,22 +208,13 @@ func readBundle(c *cli.Context, e env, name string) (*collect.Bundle, *os.File, 
 	return b, f, nil
 }
 
-// openFile opens a bundle's file.
-func openFile(e env, name string) (*os.File, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, fmt.Errorf("opening the bundle: %w", err)
-	}
-	e.record.reads(name)
-	return f, nil
-}
-
 // openSealed opens a bundle's file and finds the keys for it.
-func openSealed(c *cli.Context, e env, name string) (*os.File, []age.Identity, error) {
-	f, err := openFile(e, name)
+func openSealed(c *cli.Context, e env, name string) (store.Reader, []age.Identity, error) {
+	f, err := openFile(c, e, name)
 	if err != nil {
 		return nil, nil, err
 	}
+	e.record.reads(name)
 	ids, err := identities(c, e, f)
 	if err != nil {
 		f.Close()

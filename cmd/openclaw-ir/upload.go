@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -164,6 +163,9 @@ func totalSize(files []store.Owed) (n int64) {
 }
 
 func storeOptions(c *cli.Context, e env) (o store.Options, err error) {
+	if e.drill != "" {
+		return o, errors.New("reaching a store: a drill touches nothing outside its own directory")
+	}
 	if o.Rate, err = parseSize(c.String("limit-rate")); err != nil {
 		return o, err
 	}
@@ -280,9 +282,9 @@ func owe(cs *casefile.Case, d store.Destination, name string) error {
 	if err != nil {
 		return fmt.Errorf("finding the bundle: %w", err)
 	}
-	seal, err := os.ReadFile(abs + collect.SealSuffix)
+	seal, err := collect.ReadSeal(abs + collect.SealSuffix)
 	if err != nil {
-		return &codeError{exitFailed, fmt.Errorf("reading the seal: %w", err), []string{"only a bundle with its seal beside it is stored"}}
+		return &codeError{exitFailed, err, []string{"only a bundle with its seal beside it is stored"}}
 	}
 	signed, err := collect.ParseSeal(seal)
 	if err != nil {

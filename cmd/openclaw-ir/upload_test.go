@@ -18,6 +18,7 @@ import (
 // An uploader runs collect in a case of its own.
 type uploader struct {
 	cases, root, recipient string
+	key                    string       // the file of the private key
 	said                   bytes.Buffer // all that any run printed
 }
 
@@ -27,14 +28,23 @@ func newUploader(t *testing.T) *uploader {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &uploader{cases: filepath.Join(t.TempDir(), "cases"), root: statetest.Root(t, "2026.2.12"), recipient: key.Recipient().String()}
+	file := filepath.Join(t.TempDir(), "key.txt")
+	if err := os.WriteFile(file, []byte(key.String()+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return &uploader{key: file, cases: filepath.Join(t.TempDir(), "cases"), root: statetest.Root(t, "2026.2.12"), recipient: key.Recipient().String()}
 }
 
 // run runs one command line and wants its exit code.
 func (u *uploader) run(t *testing.T, want int, args ...string) {
 	t.Helper()
-	args = append([]string{"openclaw-ir", "collect"}, args...)
-	args = append(args, "--case-dir", u.cases, "--case", "one")
+	u.command(t, want, append([]string{"collect"}, args...)...)
+}
+
+// command runs any command in the case, and returns what it printed.
+func (u *uploader) command(t *testing.T, want int, args ...string) string {
+	t.Helper()
+	args = append([]string{"openclaw-ir"}, append(args, "--case-dir", u.cases, "--case", "one")...)
 	var out bytes.Buffer
 	c := console.New(console.Streams{In: strings.NewReader(""), Out: &out, Err: &out}, console.Facts{Width: 200})
 	code := run(context.Background(), args, env{console: c, getenv: os.Getenv, uid: os.Getuid(), haste: true})
@@ -42,6 +52,7 @@ func (u *uploader) run(t *testing.T, want int, args ...string) {
 	if code != want {
 		t.Fatalf("%q: exit code %d, want %d\n%s", args, code, want, out.String())
 	}
+	return out.String()
 }
 
 // collect collects and uploads.
@@ -116,6 +127,46 @@ func TestUploadS3(t *testing.T) {
 	if !strings.Contains(u.said.String(), "hint: the credentials are wrong") {
 		t.Errorf("no word of what to do:\n%s", u.said.String())
 	}
+	u.silent(t, "hunter2x")
+}
+
+// TestReadStored verifies, lists, opens and analyzes a bundle where it is stored.
+func TestReadStored(t *testing.T) {
+	s, d, u := storetest.StartS3(t, t.TempDir()), storetest.StartSSHD(t), newUploader(t)
+	u.collect(t, exitDone, "--to", s.Address())
+	u.collect(t, exitDone, "--to", d.Address(), "--ssh-key", d.Key, "--host-key", d.HostKey)
+	names, err := filepath.Glob(filepath.Join(d.Dir, "*.age"))
+	if err != nil || len(names) != 1 {
+		t.Fatalf("%q, %v", names, err)
+	}
+	first := ""
+	for name := range u.bundles(t) {
+		if strings.HasSuffix(name, ".age") && name != filepath.Base(names[0]) {
+			first = name
+		}
+	}
+	inBucket := strings.Replace(s.Address(), "?", "/"+first+"?", 1)
+	reach := map[string][]string{inBucket: nil, d.Address() + "/" + filepath.Base(names[0]): {"--ssh-key", d.Key, "--host-key", d.HostKey}}
+	for at, flags := range reach {
+		if got := u.command(t, exitDone, append([]string{"collect", "verify", at}, flags...)...); !strings.Contains(got, "holds") {
+			t.Errorf("verify %s: %s", at, got)
+		}
+		u.command(t, exitDone, append([]string{"collect", "verify", at, "-i", u.key}, flags...)...)
+		if got := u.command(t, exitDone, append([]string{"collect", "list", at, "-i", u.key}, flags...)...); !strings.Contains(got, "openclaw.json") {
+			t.Errorf("list %s: %s", at, got)
+		}
+		u.command(t, exitDone, append([]string{"collect", "open", at, filepath.Join(t.TempDir(), "out"), "-i", u.key}, flags...)...)
+		u.command(t, exitDone, append([]string{"collect", "verify", "--salvage", at, "-i", u.key}, flags...)...)
+	}
+	if got := u.command(t, exitDone, "analyze", inBucket, "-i", u.key); !strings.Contains(got, "exec") {
+		t.Errorf("analyze: %s", got)
+	}
+	if got := u.command(t, exitFailed, "collect", "verify", s.Address()+"&region=us-east-1"); !strings.Contains(got, "does not exist") {
+		t.Errorf("what is not there: %s", got)
+	}
+	got := u.command(t, exitUsage, "collect", "chain", "verify", "sftp://ir:hunter2x@example.org/in")
+	got += u.command(t, exitUsage, "analyze", "sftp://ir:hunter2x@example.org/in/B.age", "-i", u.key)
+	u.said.WriteString(got)
 	u.silent(t, "hunter2x")
 }
 

@@ -17,6 +17,7 @@ import (
 	"net/url"
 	"os"
 	"os/user"
+	"path"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -158,6 +159,20 @@ func IsRemote(address string) bool {
 func Check(address string) error {
 	_, err := parse(address)
 	return err
+}
+
+// Split parts the address of something stored, such as s3://bucket/prefix/NAME?endpoint=…, into that of the store and its name there.
+func Split(address string) (place, name string, err error) {
+	u, err := parse(address)
+	if err != nil {
+		return "", "", err
+	}
+	name = path.Base(u.Path)
+	u.Path, u.RawPath = path.Dir(u.Path), ""
+	if !IsRemote(address) {
+		return u.Path, name, CheckName(name)
+	}
+	return u.String(), name, CheckName(name)
 }
 
 // parse reads an address; a directory has no scheme.
