@@ -10,8 +10,9 @@ import (
 
 func (l *letter) securityTitle() {
 	l.say("Hello,")
-	l.say("This is the report of an incident at an installation that I run, drafted on the host by openclaw-ir. It is not the work of a security researcher: " +
+	l.say("This is the report of an incident at an installation that I run, drafted by openclaw-ir. It is not the work of a security researcher: " +
 		"what is not known is said to be unknown. By your policy a prompt injection alone is out of scope; whether a boundary was crossed is for you to judge from part 5.")
+	l.say(asFound)
 	l.heading("1. Title")
 	l.say("%s", ours(incidentSubject(l.Story)))
 }
@@ -98,6 +99,7 @@ func (l *letter) securityAdvice() {
 func (l *letter) greetClawHub() {
 	l.say("Hello,")
 	l.say("The skills below were installed on a host that I run, and what they hold was found to be harmful by the rules named with them. Please look at them, and take them down if you agree.")
+	l.say(asFound)
 }
 
 func (l *letter) skills() {

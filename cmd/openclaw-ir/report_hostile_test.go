@@ -31,6 +31,9 @@ func poison(v any, key, text string) any {
 	switch v := v.(type) {
 	case map[string]any:
 		for k, one := range v {
+			if k == "name" && v["type"] == "toolCall" {
+				continue // a tool of another name is another tool
+			}
 			v[k] = poison(one, k, text)
 		}
 	case []any:
@@ -134,6 +137,9 @@ func TestReportOfHostileHost(t *testing.T) {
 	e := env{console: console.New(console.Streams{Out: &out, Err: &said}, console.Facts{}), getenv: func(string) string { return "" }, uid: os.Getuid()}
 	if code := run(t.Context(), []string{"openclaw-ir", "report", "--root", root, "--case-dir", cases, "--case", "c", "--yes"}, e); code != exitPartial || !strings.Contains(said.String(), "texts: left out, for a secret is written there") {
 		t.Fatalf("exit code %d: %s", code, &said)
+	}
+	if !strings.Contains(out.String(), "\nSubject: SEV1: ") {
+		t.Errorf("what was done is hidden in what was written: %s", out.String())
 	}
 	texts := map[string]string{"stdout": out.String(), "stderr": said.String()}
 	for _, end := range []string{".eml", ".md", ".html", ".json"} {
