@@ -291,9 +291,6 @@ func (c *CSV) Flush() error {
 	return c.w.Error()
 }
 
-// maxTimesketch is the longest string OpenSearch indexes, less what an escape may add; bytes.
-const maxTimesketch = 32_000
-
 // timesketchMin is the fewest lines Timesketch imports.
 const timesketchMin = 3
 
@@ -305,8 +302,7 @@ type Timesketch struct {
 	enc   *json.Encoder
 	lines int
 	last  timesketchLine
-	// Cut counts the strings that were shortened.
-	Cut int64
+	cutter
 }
 
 type timesketchLine struct {
@@ -370,16 +366,4 @@ func (t *Timesketch) Flush() error {
 		}
 	}
 	return nil
-}
-
-func (t *Timesketch) cut(s string) string {
-	if len(s) <= maxTimesketch {
-		return s
-	}
-	t.Cut++
-	n := maxTimesketch
-	for n > 0 && !utf8.RuneStart(s[n]) {
-		n--
-	}
-	return s[:n] + "…"
 }

@@ -30,7 +30,7 @@ func renderer(values ...string) *Renderer {
 }
 
 // A formats is one event, or some, in every format.
-type formats struct{ lines, records, csv, timesketch string }
+type formats struct{ lines, records, csv, timesketch, ecs, ocsf string }
 
 func render(t testing.TB, r *Renderer, events ...*Event) formats {
 	t.Helper()
@@ -40,7 +40,10 @@ func render(t testing.TB, r *Renderer, events ...*Event) formats {
 		t.Fatal(err)
 	}
 	ts := NewTimesketch(&sketch, r)
+	ecs, ocsf := &ECS{Origin{Renderer: r, Host: "claw-1"}}, &OCSF{Origin{Renderer: r}}
+	var inECS, inOCSF []Document
 	for _, e := range events {
+		inECS, inOCSF = append(inECS, ecs.Event(e)), append(inOCSF, ocsf.Event(e))
 		lines.WriteString(r.Line(e) + "\n")
 		rec, err := json.Marshal(r.Record(e))
 		if err != nil {
@@ -58,7 +61,7 @@ func render(t testing.TB, r *Renderer, events ...*Event) formats {
 			t.Fatal(err)
 		}
 	}
-	return formats{lines.String(), records.String(), table.String(), sketch.String()}
+	return formats{lines.String(), records.String(), table.String(), sketch.String(), documents(t, inECS...), documents(t, inOCSF...)}
 }
 
 // hostile is text that must not reach a terminal, a spreadsheet or a log as it is.
@@ -89,6 +92,8 @@ func TestHostileTextIsHarmless(t *testing.T) {
 		}
 		checkCSV(r, out.csv, 1)
 		checkTimesketch(r, out.timesketch, 3)
+		checkDocuments(r, out.ecs, 1, checkECS)
+		checkDocuments(r, out.ocsf, 1, checkOCSF)
 		var rec Record
 		if err := json.Unmarshal([]byte(out.records), &rec); err != nil || !utf8.ValidString(out.records) || strings.Count(out.records, "\n") != 1 {
 			r.Fatalf("%v: %q", err, out.records)
@@ -185,6 +190,9 @@ func TestTimesketchLongStrings(t *testing.T) {
 	if ts.Cut < 6 {
 		t.Errorf("%d strings were cut", ts.Cut)
 	}
+	out := render(t, renderer(), e)
+	checkDocuments(t, out.ecs, 1, checkECS)
+	checkDocuments(t, out.ocsf, 1, checkOCSF)
 	empty := NewTimesketch(&b, renderer())
 	b.Reset()
 	if err := empty.Flush(); err != nil || b.Len() > 0 {
@@ -221,10 +229,12 @@ func TestStatesRevealNothing(t *testing.T) {
 			}
 			checkCSV(t, out.csv, len(events))
 			checkTimesketch(t, out.timesketch, 0)
+			checkDocuments(t, out.ecs, len(events), checkECS)
+			checkDocuments(t, out.ocsf, len(events), checkOCSF)
 			if strings.ContainsFunc(strings.ReplaceAll(out.lines, "\n", ""), harmful) || strings.Count(out.lines, "\n") != len(events) {
 				t.Error("a line holds what is not to be shown, or is several")
 			}
-			for i, text := range []string{out.lines, out.records, out.csv, out.timesketch} {
+			for i, text := range []string{out.lines, out.records, out.csv, out.timesketch, out.ecs, out.ocsf} {
 				for _, s := range secrets {
 					if at := strings.Index(text, s); at >= 0 {
 						t.Errorf("format %d shows %.6s… in …%.60s", i, s, text[max(0, at-60):at])
@@ -257,7 +267,7 @@ func TestSecretsAtTheEdges(t *testing.T) {
 		events = append(events, e)
 	}
 	out := render(t, r, events...)
-	for i, text := range []string{out.lines, out.records, out.csv, out.timesketch} {
+	for i, text := range []string{out.lines, out.records, out.csv, out.timesketch, out.ecs, out.ocsf} {
 		if at := strings.Index(text, "S3cr3t"); at >= 0 {
 			t.Errorf("format %d: %.80q", i, text[max(0, at-40):])
 		}

@@ -37,6 +37,7 @@ Examples:
    openclaw-ir analyze --root /mnt/image 'curl|wget'
    openclaw-ir analyze B.tar.zst.age -i key.txt --kind exec --since 24h --format jsonl
    openclaw-ir analyze --kind message,log -i password -C 2
+   openclaw-ir analyze --kind all --format ecs > events.ndjson
    openclaw-ir analyze --level high                      # each with the worst finding that speaks of it
 
 ` + exitText,
@@ -47,7 +48,7 @@ Examples:
 			&cli.StringFlag{Name: "since", Usage: "begin at `TIME`: 24h, 7d, 2026-11-20, 2026-11-20T10:00:00Z"},
 			&cli.StringFlag{Name: "until", Usage: "end before `TIME`"},
 			&cli.StringFlag{Name: "level", Usage: "look for findings too, and show only events with one at `LEVEL` or above: " + strings.Join(severity.Names(), ", ")},
-			&cli.StringFlag{Name: "format", Value: "text", Usage: "print as `FORMAT`: text, jsonl, csv or timesketch"},
+			&cli.StringFlag{Name: "format", Value: "text", Usage: "print as `FORMAT`: " + formatNames},
 			&cli.BoolFlag{Name: "json", Usage: "one JSON object a line: a version first, the events, the coverage last"},
 			&cli.BoolFlag{Name: "ignore-case", Usage: "grep's -i: match without regard to case"},
 			&cli.BoolFlag{Name: "invert-match", Aliases: []string{"v"}, Usage: "select lines that do not match"},
@@ -106,7 +107,7 @@ func runAnalyze(c *cli.Context, e env) error {
 	if renderer.Findings, err = judged(c, e, src, o); err != nil {
 		return err
 	}
-	if err := printTimeline(c, e, report, renderer, grep); err != nil {
+	if err := printTimeline(c, e, src, report, renderer, grep); err != nil {
 		return err
 	}
 	err = sayCoverage(e, renderer, &report.Coverage)
@@ -249,7 +250,7 @@ type eventWriter interface {
 	Flush() error
 }
 
-func printTimeline(c *cli.Context, e env, report *analyze.Report, r *analyze.Renderer, g analyze.Grep) error {
+func printTimeline(c *cli.Context, e env, src *source, report *analyze.Report, r *analyze.Renderer, g analyze.Grep) error {
 	events := report.Events()
 	if name := c.String("level"); name != "" {
 		least, err := parseLevel(name)
@@ -262,7 +263,7 @@ func printTimeline(c *cli.Context, e env, report *analyze.Report, r *analyze.Ren
 	if err != nil {
 		return err
 	}
-	w, err := newEventWriter(c, e, r, report)
+	w, err := newEventWriter(c, e, src, r, report)
 	if err != nil {
 		return err
 	}

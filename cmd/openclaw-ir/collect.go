@@ -362,9 +362,6 @@ func (x *collection) expected() int64 {
 	return total(sizes).Bytes
 }
 
-// maxHostname is the longest name of a host, in bytes (Linux HOST_NAME_MAX).
-const maxHostname = 64
-
 // unnamedHost stands for the name of a host that its evidence does not tell.
 const unnamedHost = "unnamed"
 
@@ -373,17 +370,10 @@ func (x *collection) hostname(cs *casefile.Case) string {
 	if x.root.Live() {
 		return cs.Info().Host
 	}
-	f, err := x.root.Open("etc/hostname")
-	if err != nil {
-		return unnamedHost
+	if name := hostnameIn(x.root); name != "" {
+		return name
 	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxHostname))
-	name := strings.ToValidUTF8(strings.TrimSpace(string(text)), "_")
-	if err != nil || name == "" {
-		return unnamedHost
-	}
-	return name
+	return unnamedHost
 }
 
 func stateDirs(installs []*openclaw.Installation) (dirs []string) {

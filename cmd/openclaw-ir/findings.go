@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/clawbook/openclaw-ir/analyze"
@@ -37,6 +39,7 @@ Examples:
 			&cli.StringFlag{Name: "session", Usage: "look only at sessions whose id or key holds `TEXT`"},
 			&cli.StringFlag{Name: "since", Usage: "begin at `TIME`: 24h, 7d, 2026-11-20, 2026-11-20T10:00:00Z"},
 			&cli.StringFlag{Name: "until", Usage: "end before `TIME`"},
+			&cli.StringFlag{Name: "format", Value: "text", Usage: "print as `FORMAT`: text, ecs or ocsf"},
 			&cli.BoolFlag{Name: "json", Usage: "one JSON object a line: a version first, the findings, the coverage last"},
 		),
 		OnUsageError: onUsageError,
@@ -67,6 +70,9 @@ func runFindings(c *cli.Context, e env) error {
 	if err != nil {
 		return err
 	}
+	if format := c.String("format"); format != "text" && !isSchema(format) {
+		return usageError("formats are text, ecs and ocsf", "no such format: %q", format)
+	}
 	report, err := investigate(c, e, src, o)
 	if err != nil {
 		return err
@@ -76,7 +82,12 @@ func runFindings(c *cli.Context, e env) error {
 		return err
 	}
 	report.Coverage.Gaps = append(report.Coverage.Gaps, gaps...)
-	if err := printFindings(c, e, report, renderer, least); err != nil {
+	if isSchema(c.String("format")) {
+		err = shapeFindings(c, e, src, report, renderer, least)
+	} else {
+		err = printFindings(c, e, report, renderer, least)
+	}
+	if err != nil {
 		return err
 	}
 	return endFindings(e, renderer, report, fail)
@@ -258,6 +269,22 @@ func printFindings(c *cli.Context, e env, report *analyze.FindingsReport, r *ana
 		}
 	}
 	return out.Flush()
+}
+
+// shapeFindings writes findings as documents, the suppressed ones too.
+func shapeFindings(c *cli.Context, e env, src *source, report *analyze.FindingsReport, r *analyze.Renderer, least severity.Level) error {
+	shape := newShaper(c.String("format"), src, r)
+	sink := newDocumentLines(bufio.NewWriter(e.console.Out()))
+	for _, f := range slices.Concat(report.Findings, report.Suppressed) {
+		if f.Level < least && f.Rejected == nil {
+			continue
+		}
+		if err := sink.Write(shape.Finding(f)); err != nil {
+			return fmt.Errorf("writing the findings: %w", err)
+		}
+	}
+	sayCut(e, shape.Shortened())
+	return sink.Close()
 }
 
 func newFindingRow(c *cli.Context, e env, r *analyze.Renderer, f *analyze.Finding) findingRow {

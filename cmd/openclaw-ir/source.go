@@ -41,6 +41,35 @@ type source struct {
 	close  func()
 }
 
+// hostname is the name of the host whose evidence it is; "" if nothing tells.
+func (s *source) hostname() string {
+	if root, ok := s.fsys.(*host.Root); ok && root.Live() {
+		name, _ := os.Hostname()
+		return name
+	}
+	if s.host != "" && s.host != unnamedHost {
+		return s.host
+	}
+	return hostnameIn(s.fsys)
+}
+
+// maxHostname is the longest name of a host, in bytes (Linux HOST_NAME_MAX).
+const maxHostname = 64
+
+// hostnameIn is the name that a host's files give it; "" if they give none.
+func hostnameIn(fsys fs.FS) string {
+	f, err := fsys.Open("etc/hostname")
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxHostname))
+	if err != nil {
+		return ""
+	}
+	return strings.ToValidUTF8(strings.TrimSpace(string(text)), "_")
+}
+
 // openSource tells SOURCE and PATTERN apart and opens the evidence.
 func openSource(c *cli.Context, e env) (src *source, pattern string, err error) {
 	args := c.Args().Slice()

@@ -16,7 +16,7 @@ type hitWriter struct {
 	end func(*analyze.Coverage) error
 }
 
-func newEventWriter(c *cli.Context, e env, r *analyze.Renderer, report *analyze.Report) (hitWriter, error) {
+func newEventWriter(c *cli.Context, e env, src *source, r *analyze.Renderer, report *analyze.Report) (hitWriter, error) {
 	out := bufio.NewWriterSize(e.console.Out(), 64<<10)
 	flush := func(*analyze.Coverage) error { return out.Flush() }
 	switch format := c.String("format"); {
@@ -35,14 +35,22 @@ func newEventWriter(c *cli.Context, e env, r *analyze.Renderer, report *analyze.
 		h := wrap(w, out)
 		end := h.end
 		h.end = func(cover *analyze.Coverage) error {
-			if w.Cut > 0 {
-				e.console.Warningf("%d texts were shortened to what Timesketch indexes; --format jsonl has them whole", w.Cut)
-			}
+			sayCut(e, w.Cut)
 			return end(cover)
 		}
 		return h, nil
+	case isSchema(format):
+		shape := newShaper(format, src, r)
+		sink := newDocumentLines(out)
+		return hitWriter{
+			func(h analyze.Hit) error { return sink.Write(shape.Event(h.Event)) },
+			func(*analyze.Coverage) error {
+				sayCut(e, shape.Shortened())
+				return sink.Close()
+			},
+		}, nil
 	default:
-		return hitWriter{}, usageError("formats are text, jsonl, csv and timesketch", "no such format: %q", format)
+		return hitWriter{}, usageError("formats are "+formatNames, "no such format: %q", format)
 	}
 }
 

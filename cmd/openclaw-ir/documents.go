@@ -1,0 +1,53 @@
+package main
+
+import (
+	"bufio"
+
+	"github.com/clawbook/openclaw-ir/analyze"
+	"github.com/clawbook/openclaw-ir/internal/console"
+)
+
+// formatNames are the values of --format.
+const formatNames = "text, jsonl, csv, timesketch, ecs or ocsf"
+
+// A shaper makes documents of events and findings, in the shape that stores of logs expect.
+type shaper interface {
+	Event(*analyze.Event) analyze.Document
+	Finding(*analyze.Finding) analyze.Document
+	Shortened() int64 // how many texts were
+}
+
+// isSchema reports whether a format is one that a shaper makes.
+func isSchema(format string) bool { return format == "ecs" || format == "ocsf" }
+
+// newShaper returns the shaper of a format that isSchema.
+func newShaper(format string, src *source, r *analyze.Renderer) shaper {
+	from := analyze.Origin{Renderer: r, Host: src.hostname(), Now: src.now}
+	if format == "ocsf" {
+		return &analyze.OCSF{Origin: from}
+	}
+	return &analyze.ECS{Origin: from}
+}
+
+// sayCut warns of texts that were shortened to be indexed.
+func sayCut(e env, n int64) {
+	if n > 0 {
+		e.console.Warningf("%d texts were shortened to what a store of logs indexes; --format jsonl has them whole", n)
+	}
+}
+
+// documentLines writes documents as JSON lines.
+type documentLines struct {
+	out   *bufio.Writer
+	lines *console.JSONLines
+}
+
+func newDocumentLines(out *bufio.Writer) documentLines {
+	return documentLines{out, console.NewBareJSONLines(out)}
+}
+
+// Write writes a document on a line.
+func (d documentLines) Write(doc analyze.Document) error { return d.lines.Write(doc.Body) }
+
+// Close writes what has waited.
+func (d documentLines) Close() error { return d.out.Flush() }
