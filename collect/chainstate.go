@@ -45,7 +45,7 @@ func (r *replayed) checkFiles(ctx context.Context, wrong func(path, detail strin
 		if !h.claimed() || len(h.parts) < 2 || h.last.WholeDigest() == "" {
 			continue
 		}
-		row := h.shown()
+		row := h.shown(false)
 		digest, err := r.fileDigest(ctx, &row)
 		switch {
 		case ctx.Err() != nil:

@@ -213,6 +213,10 @@ func (b *Bundle) Rows() iter.Seq2[Row, error] {
 // fs.ErrPermission, so that a reader that knows no bundles treats it as what it could not read.
 var ErrNotCollected = fmt.Errorf("content was not collected: %w", fs.ErrPermission)
 
+func notCollected(row *Row) error {
+	return fmt.Errorf("%q: %w (%s %.200q)", row.Path, ErrNotCollected, row.Status, row.Reason)
+}
+
 // Content returns the stored bytes of a row of this bundle; of a row with a Delta those are its ranges, one after the other, and
 // not the file. It compares the row with the archive's own
 // header of the member, so that a manifest that points elsewhere is found out.
@@ -221,7 +225,7 @@ func (b *Bundle) Content(row Row) (*io.SectionReader, error) {
 		if row.Status == Skipped {
 			return nil, fmt.Errorf("%q: %w: %w (%.200q)", row.Path, ErrNotCollected, openclaw.ErrLeftOut, row.Reason)
 		}
-		return nil, fmt.Errorf("%q: %w (%s %.200q)", row.Path, ErrNotCollected, row.Status, row.Reason)
+		return nil, notCollected(&row)
 	}
 	name, err := row.memberName()
 	if err != nil {

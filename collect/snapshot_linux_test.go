@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -29,6 +30,8 @@ type lab struct {
 	cs   *casefile.Case
 	id   *age.X25519Identity
 	last *Snapshot
+	ctx  context.Context
+	o    Options // of snapshots, and of what they are compared with
 }
 
 func newLab(t testing.TB, files map[string]string) *lab {
@@ -48,8 +51,15 @@ func (l *lab) try(o SnapshotOptions) (*Snapshot, error) {
 	if err != nil {
 		l.t.Fatal(err)
 	}
+	if o.MaxFileSize == 0 {
+		o.MaxFileSize = l.o.MaxFileSize
+	}
 	o.Recipients, o.Header.Host = []Recipient{r}, "victim"
-	return TakeSnapshot(l.t.Context(), l.cs, root, noRunner{}, installs, gaps, o)
+	ctx := l.ctx
+	if ctx == nil {
+		ctx = l.t.Context()
+	}
+	return TakeSnapshot(ctx, l.cs, root, noRunner{}, installs, gaps, o)
 }
 
 func (l *lab) take(o SnapshotOptions) *Snapshot {
@@ -188,7 +198,7 @@ func (l *lab) restored() {
 	if digest != l.last.Link.State {
 		l.t.Errorf("link %d: the state that was restored has another digest than the one that was sealed", number)
 	}
-	want := runOn(l.t, l.t.Context(), l.dir, Options{}).FS()
+	want := runOn(l.t, l.t.Context(), l.dir, l.o).FS()
 	if diff := cmp.Diff(contents(l.t, want), contents(l.t, got)); diff != "" {
 		l.t.Fatalf("link %d differs from a whole collection: %s", number, diff)
 	}
@@ -288,16 +298,16 @@ func (h *pastime) try(error) {}
 func (h *pastime) step() {
 	p := h.place()
 	h.do(os.MkdirAll(filepath.Dir(p), 0o755))
-	switch h.r.IntN(11) {
+	switch h.r.IntN(12) {
 	case 0, 1:
 		os.Remove(p)
 		h.try(os.WriteFile(p, []byte(h.text(200<<10)), 0o600))
 	case 2, 3:
-		f, _ := os.OpenFile(p, os.O_APPEND|os.O_WRONLY|os.O_CREATE, 0o600)
+		f, _ := os.OpenFile(p, os.O_APPEND|os.O_WRONLY|os.O_CREATE|syscall.O_NONBLOCK, 0o600)
 		f.WriteString(h.text(100 << 10))
 		h.try(f.Close())
 	case 4:
-		f, _ := os.OpenFile(p, os.O_WRONLY|os.O_CREATE, 0o600)
+		f, _ := os.OpenFile(p, os.O_WRONLY|os.O_CREATE|syscall.O_NONBLOCK, 0o600)
 		f.WriteAt([]byte(h.text(1000)), int64(h.r.IntN(250<<10)))
 		h.try(f.Close())
 	case 5:
@@ -313,6 +323,9 @@ func (h *pastime) step() {
 		h.try(os.Symlink([]string{"x", "d/y", "/etc/passwd"}[h.r.IntN(3)], p))
 	case 10:
 		h.write()
+	case 11:
+		os.Remove(p)
+		h.try(syscall.Mkfifo(p, 0o600))
 	}
 }
 
@@ -343,6 +356,9 @@ func TestChainRestoresProperty(t *testing.T) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			l := newLab(t, nil)
 			h := &pastime{l: l, r: rand.New(rand.NewPCG(seed, 3))}
+			if seed%3 == 2 {
+				l.o.MaxFileSize = 90 << 10
+			}
 			for range 6 {
 				for range h.r.IntN(8) {
 					h.step()
@@ -354,6 +370,41 @@ func TestChainRestoresProperty(t *testing.T) {
 			l.everyState()
 		})
 	}
+}
+
+// TestSnapshotInterrupted ends a snapshot in the middle. The link says what was not looked at, and the next one has it.
+func TestSnapshotInterrupted(t *testing.T) {
+	l := newLab(t, map[string]string{transcript: noise(1, 1<<20), state + "/workspace/x": "x", state + "/workspace/y": noise(2, 100<<10)})
+	l.take(SnapshotOptions{})
+	l.add(transcript, "more")
+	l.add(state+"/workspace/y", "more")
+	ctx, cancel := context.WithCancel(t.Context())
+	l.ctx = ctx
+	o := SnapshotOptions{}
+	o.Progress = func(p string, _ int64) {
+		if p == transcript {
+			cancel()
+		}
+	}
+	s := l.take(o)
+	if !s.Outcome.Interrupted || s.Outcome.Rows[Gone] > 0 || len(s.Outcome.Alarms) > 0 {
+		t.Errorf("%+v", s.Outcome)
+	}
+	if row := l.rows()[state+"/workspace/y"]; row.Status != Skipped || row.Reason != interrupted {
+		t.Errorf("what was not looked at: %+v", row)
+	}
+	if got, err := fs.ReadFile(l.chain().FS(), strings.TrimPrefix(state, "/")+"/workspace/y"); err != nil || string(got) != noise(2, 100<<10) {
+		t.Errorf("the union does not hold what was there before: %v", err)
+	}
+	l.ctx = nil
+	l.valid()
+	l.everyState()
+	l.take(SnapshotOptions{})
+	if d := l.rows()[state+"/workspace/y"].Delta; d == nil || !slices.Equal(d.Ranges, [][2]int64{{100 << 10, 4}}) {
+		t.Errorf("what was not looked at, afterwards: %+v", d)
+	}
+	l.restored()
+	l.everyState()
 }
 
 // everyState checks that each link restores to the state that its seal names.

@@ -327,10 +327,11 @@ func (h *pathHistory) continues(d *Delta) error {
 // claimed says that the path was part of the state, with its content.
 func (h *pathHistory) claimed() bool { return h.present && h.row.At > 0 }
 
-// shown is the row that a tree shows: of a whole file, wherever its parts lie.
-func (h *pathHistory) shown() Row {
+// shown is the row that a tree shows: of a whole file, wherever its parts lie. With old, what could not be had at the last link is
+// shown as an earlier one has it.
+func (h *pathHistory) shown(old bool) Row {
 	row := h.row
-	if h.last.At > 0 && !h.claimed() {
+	if old && h.last.At > 0 && !h.claimed() {
 		row = h.last
 		row.Status = h.row.Status
 		row.Reason = joinText(fmt.Sprintf("as snapshot %d holds it", h.link), h.row.Reason)
@@ -343,7 +344,12 @@ func (h *pathHistory) shown() Row {
 
 // tree makes the tree of all paths, or of those that were there.
 func (r *replayed) tree(all bool) *evidence {
-	e := newTree(func(row *Row) (*io.SectionReader, error) { return r.content(row) })
+	e := newTree(func(row *Row) (*io.SectionReader, error) {
+		if h := r.paths[row.Path]; h != nil && !all && !h.claimed() {
+			return nil, notCollected(row)
+		}
+		return r.content(row)
+	})
 	e.problems = r.problems
 	paths := slices.Collect(maps.Keys(r.paths))
 	// What is there comes first: where a directory became a file, that is what lies there now.
@@ -358,7 +364,7 @@ func (r *replayed) tree(all bool) *evidence {
 	})
 	for _, p := range paths {
 		if h := r.paths[p]; h.present || all && h.last.At > 0 {
-			e.add(h.shown())
+			e.add(h.shown(all))
 		}
 	}
 	e.sort()
@@ -390,7 +396,7 @@ func (r *replayed) digest() string {
 func (r *replayed) content(row *Row) (*io.SectionReader, error) {
 	h := r.paths[row.Path]
 	if h == nil || len(h.parts) == 0 || row.Type != File {
-		return nil, fmt.Errorf("%q: %w (%s %.200q)", row.Path, ErrNotCollected, row.Status, row.Reason)
+		return nil, notCollected(row)
 	}
 	if h.broken != nil {
 		return nil, fmt.Errorf("%q: %w", row.Path, h.broken)

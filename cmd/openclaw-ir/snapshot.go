@@ -79,6 +79,9 @@ func keepFlag(c *cli.Context) (collect.Keep, error) {
 
 // snapshot adds a link to the chain of the case.
 func (x *collection) snapshot() error {
+	if x.c.Bool("live") && !x.root.Live() {
+		return usageError("openclaw-ir collect --snapshot --live", "--live does not go with --root: the live state is that of this machine")
+	}
 	to, err := snapshotRecipients(x.c, x.env)
 	if err != nil {
 		return err
@@ -106,7 +109,7 @@ func (x *collection) takeSnapshot(cs *casefile.Case, to []collect.Recipient) err
 			States: stateDirs(x.installs), Level: x.c.String("level"),
 		},
 	}
-	o.Live = x.c.Bool("live") && x.root.Live()
+	o.Live = x.c.Bool("live")
 	progress := x.console.Progress(console.Bytes)
 	progress.Start("snapshot", 0)
 	o.Progress = func(_ string, n int64) { progress.Add(n) }
