@@ -54,9 +54,25 @@ type restReader struct {
 	ctx     context.Context
 	fsys    fs.FS
 	cover   *Coverage
-	records *recorder
 	seen    map[string]bool
+	visit   func(RestFile, fs.FileInfo)
+	records *recorder
 	take    func(file string, modified int64, rec *sigma.Record)
+}
+
+// A RestFile is a file of an installation that its agents read or run. Its strings are hostile text.
+type RestFile struct {
+	Path string // on the host
+	Root string // the directory that it was found below
+	Role string // identity, memory, skill, hook, plugin, snapshot or env
+}
+
+// RestFiles yields the files and links of an installation that its agents read or run, each once. What a limit leaves out, or cannot be
+// read, is a gap.
+func RestFiles(ctx context.Context, fsys fs.FS, in *openclaw.Installation, yield func(RestFile, fs.FileInfo)) []openclaw.Gap {
+	r := &restReader{ctx: ctx, fsys: fsys, cover: &Coverage{}, seen: map[string]bool{}, visit: yield}
+	r.installation(in)
+	return r.cover.Gaps
 }
 
 // installation looks at all files of one installation.
@@ -124,7 +140,7 @@ func (r *restReader) gap(file string, err error) {
 	}
 }
 
-// file makes the record of one file.
+// file looks at one file.
 func (r *restReader) file(file, root, role string) {
 	if r.seen[file] {
 		return
@@ -135,6 +151,12 @@ func (r *restReader) file(file, root, role string) {
 		return
 	}
 	r.seen[file] = true
+	r.visit(RestFile{file, root, role}, info)
+}
+
+// record makes the record of one file.
+func (r *restReader) record(f RestFile, info fs.FileInfo) {
+	file, root, role := f.Path, f.Root, f.Role
 	r.records.n = 0
 	rec := r.records.bare(CategoryFile)
 	rec.Add("TargetFilename", canonical(file), "")

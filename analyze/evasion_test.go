@@ -99,6 +99,7 @@ func TestOneSkillDoesNotHideAnother(t *testing.T) {
 		ctx: context.Background(), fsys: fsys, cover: cover, records: newRecorder(ioc.NewList(nil), &world{}), seen: map[string]bool{},
 		take: func(file string, _ int64, _ *sigma.Record) { looked[file] = true },
 	}
+	r.visit = r.record
 	r.place(restPlace{"/w/skills", "skill"})
 	if !looked["/w/skills/b/SKILL.md"] || len(looked) != maxRestEach+1 {
 		t.Errorf("looked at %d files; at b: %v", len(looked), looked["/w/skills/b/SKILL.md"])

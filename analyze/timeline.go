@@ -60,6 +60,12 @@ func Timeline(ctx context.Context, fsys fs.FS, o Options) (*Report, error) {
 	return r, err
 }
 
+// Visit reads all sources as Timeline does, and hands each event that was asked for to take, in no order but that of the sources.
+func Visit(ctx context.Context, fsys fs.FS, o Options, take func(*Event)) (*Report, error) {
+	r := &Report{}
+	return r, r.read(ctx, fsys, &o, take)
+}
+
 // read finds the installations and hands every event that was asked for to take, in no order but that of the sources.
 func (r *Report) read(ctx context.Context, fsys fs.FS, o *Options, take func(*Event)) error {
 	installs, gaps := openclaw.Find(fsys, o.Find)

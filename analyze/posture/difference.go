@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/clawbook/openclaw-ir/internal/openclaw"
 )
 
 // A change is one place at which two trees differ. Applied to the one it gives the other.
@@ -47,6 +49,33 @@ func namesOf(trees ...map[string]any) (names []string) {
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
+}
+
+// A Setting is one that differs between two versions of a configuration. Its strings may hold secrets.
+type Setting struct {
+	Key            string // names with dots between; what lies in an array has [] for its index
+	Was, Is        string
+	Added, Removed bool // it is only in the later version, only in the earlier one
+}
+
+// Settings tells every setting that differs between two configurations. Where OpenClaw notes when it wrote the file is left out.
+func Settings(older, newer *openclaw.Config) (list []Setting) {
+	var a, b map[string]any
+	if older != nil {
+		a = older.Tree
+	}
+	if newer != nil {
+		b = newer.Tree
+	}
+	for _, c := range differences(a, b) {
+		if isBookkeeping(c.path) {
+			continue
+		}
+		for _, t := range pair(c.leaves()) {
+			list = append(list, Setting{t.Key, t.Previous, t.Value, t.Added, t.Removed})
+		}
+	}
+	return list
 }
 
 // A leaf is a value without members: a scalar, or an empty object or array.

@@ -34,7 +34,8 @@ func (p *Past) compare(i, j int, m *mask) {
 			continue
 		}
 		gone, come := c.leaves()
-		for _, t := range pair(gone, come, m) {
+		for _, t := range pair(gone, come) {
+			t.hide(m)
 			t.From, t.To = i, j
 			p.date(&t)
 			p.Transitions = append(p.Transitions, t)
@@ -44,7 +45,7 @@ func (p *Past) compare(i, j int, m *mask) {
 
 // pair makes of leaves that are gone and those that have come what changed: one that went and one that came under the
 // same key are one change.
-func pair(gone, come []leaf, m *mask) (list []Transition) {
+func pair(gone, come []leaf) (list []Transition) {
 	count := map[string]int{}
 	for _, l := range append(append([]leaf{}, gone...), come...) {
 		count[l.key]++
@@ -67,9 +68,6 @@ func pair(gone, come []leaf, m *mask) (list []Transition) {
 		if !paired[l.key] {
 			list = append(list, Transition{Key: l.key, Value: l.value, Added: true})
 		}
-	}
-	for i := range list {
-		list[i].hide(m)
 	}
 	return list
 }

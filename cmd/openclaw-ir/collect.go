@@ -62,7 +62,7 @@ from its standard input, a web address gets it posted.
 			&cli.StringFlag{Name: "level", Value: "default", Usage: "compress at `LEVEL`: default or better"},
 			&cli.BoolFlag{Name: "json", Usage: "one JSON object a line, a version first"},
 		),
-		Subcommands:  []*cli.Command{verifyCommand(e), listCommand(e), openCommand(e), uploadCommand(e), chainCommand(e)},
+		Subcommands:  []*cli.Command{verifyCommand(e), listCommand(e), openCommand(e), uploadCommand(e), chainCommand(e), diffCommand(e)},
 		OnUsageError: onUsageError,
 		Action: func(c *cli.Context) error {
 			if c.Args().Present() {

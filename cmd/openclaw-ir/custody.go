@@ -32,6 +32,7 @@ type record struct {
 	dir, name string   // where the case lies; empty until one is taken
 	objects   []string // the evidence that was opened
 	silent    bool
+	lacks     bool // a part of the evidence is missing, and it was told
 	printed   printed
 }
 
@@ -80,6 +81,9 @@ func noted(e env, path string, run cli.ActionFunc) cli.ActionFunc {
 		*e.record = record{printed: printed{sum: sha256.New()}}
 		stop := e.console.Copy(&e.record.printed)
 		err := run(c)
+		if err == nil && e.record.lacks {
+			err = errPartial
+		}
 		stop()
 		e.record.note(c, e, path+mode(c), exitCode(c.Context, err))
 		if outer.name == "" {

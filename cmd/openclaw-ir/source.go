@@ -38,6 +38,8 @@ type source struct {
 	host string    // whose evidence a bundle says it is; empty if it does not
 	// bundle is the path of the sealed bundle that it is; empty if it is none.
 	bundle string
+	name   string // as it was typed, where that is told
+	sealed bool   // now is when it was collected
 	close  func()
 }
 
@@ -90,7 +92,8 @@ func openSource(c *cli.Context, e env) (src *source, pattern string, err error) 
 
 // isSource reports whether an argument names evidence rather than a pattern.
 func isSource(arg string) bool {
-	if store.IsRemote(arg) {
+	_, _, snapshot := snapshotAt(arg)
+	if snapshot || store.IsRemote(arg) {
 		return true
 	}
 	info, err := os.Stat(arg)
@@ -115,14 +118,20 @@ func openEvidence(c *cli.Context, e env, name string) (*source, error) {
 	return openNamed(c, e, name, find)
 }
 
-// openNamed opens a bundle or a directory.
+// openNamed opens a bundle, a directory, or the snapshots in one.
 func openNamed(c *cli.Context, e env, name string, find openclaw.FindOptions) (*source, error) {
 	if store.IsRemote(name) {
 		return openBundle(c, e, name, find)
 	}
+	if dir, number, ok := snapshotAt(name); ok {
+		return openSnapshots(c, e, dir, number, find)
+	}
 	info, err := os.Stat(name)
 	if err != nil {
 		return nil, fmt.Errorf("opening the evidence: %w", err)
+	}
+	if info.IsDir() && holdsSnapshots(name) {
+		return openSnapshots(c, e, name, 0, find)
 	}
 	if info.IsDir() {
 		e.record.reads(name)
@@ -216,7 +225,7 @@ func openBundle(c *cli.Context, e env, name string, find openclaw.FindOptions) (
 	}
 	h := b.Header()
 	find.StateDirs = append(find.StateDirs, h.States...)
-	src := &source{fsys: b.FS(), find: find, now: h.Started, bundle: name, close: func() { f.Close() }}
+	src := &source{fsys: b.FS(), find: find, now: h.Started, sealed: true, bundle: name, close: func() { f.Close() }}
 	if h.Host != unnamedHost {
 		src.host = h.Host
 	}

@@ -87,6 +87,9 @@ func (s *Set) Add(value, origin string) bool {
 	return true
 }
 
+// Fingerprint is what a value would be called if it were known.
+func (s *Set) Fingerprint(value string) string { return s.print.Fingerprint(strings.TrimSpace(value)) }
+
 // maxValue bounds a known value in bytes; the largest real ones are service account files of 3 kB.
 const maxValue = 16 << 10
 
