@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"strings"
 
@@ -16,6 +17,9 @@ import (
 
 // reportConfig says to whom the letter to support goes on this host.
 const reportConfig = "/etc/openclaw-ir/report.json"
+
+// maxReportConfig is more than that file takes, in bytes.
+const maxReportConfig = 64 << 10
 
 // address is to whom the mail goes: as asked, as this host says, or as the template does.
 func (x *reporting) address() (string, error) {
@@ -50,7 +54,12 @@ func configuredAddress(root *host.Root) (string, error) {
 		return "", usageError("sudo chown root: "+reportConfig+" && sudo chmod 644 "+reportConfig+", after reading it; or name the address with --to",
 			"%q can be written by others than root, so it may not say who is told", reportConfig)
 	}
-	text, err := fs.ReadFile(root, strings.TrimPrefix(reportConfig, "/")) // as root alone has written it
+	f, err := root.Open(strings.TrimPrefix(reportConfig, "/")) // as root alone has written it
+	if err != nil {
+		return "", fmt.Errorf("reading %q: %w", reportConfig, err)
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxReportConfig)) // what is cut is no JSON
 	if err != nil {
 		return "", fmt.Errorf("reading %q: %w", reportConfig, err)
 	}

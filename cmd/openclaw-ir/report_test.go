@@ -100,6 +100,7 @@ func TestConfiguredAddress(t *testing.T) {
 		{`{"to": "ir@example.org"}`, 0o644, "ir@example.org", true},
 		{`{}`, 0o644, "", true},
 		{`to: ir@example.org`, 0o644, "", false},
+		{strings.Repeat(" ", maxReportConfig) + `{"to": "ir@example.org"}`, 0o644, "", false},
 		{`{"to": "ir@example.org"}`, 0o666, "", false},
 	} {
 		if err := errors.Join(os.WriteFile(file, []byte(c.text), c.mode), os.Chmod(file, c.mode)); err != nil {
