@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"encoding/json"
 	"io"
 
@@ -18,6 +19,7 @@ func (s *Story) MarshalJSON() ([]byte, error) {
 	c.Installations, c.Findings, c.Suppressed, c.Posture = some(c.Installations), some(c.Findings), some(c.Suppressed), some(c.Posture)
 	c.Exposures, c.Actions, c.Open, c.Bundles = some(c.Exposures), some(c.Actions), some(c.Open), some(c.Bundles)
 	c.Incident.Untrusted, c.Coverage.Sources, c.Coverage.Coverage.Gaps = some(c.Incident.Untrusted), some(c.Coverage.Sources), some(c.Coverage.Coverage.Gaps)
+	c.Severity.Rule = cmp.Or(c.Severity.Rule, ruleNone)
 	if c.Counts == nil {
 		c.Counts = map[string]int{}
 	}

@@ -60,6 +60,8 @@ func (l *letter) when() {
 		l.say("I noticed it: %s", in.At)
 	}
 	switch {
+	case l.unread():
+		l.say("No evidence was read that could point to a time.")
 	case in.First.IsZero():
 		l.say("The evidence points to no time: it has no finding of level high or above.")
 	case in.First.Equal(in.Last):
@@ -72,13 +74,23 @@ func (l *letter) when() {
 	}
 }
 
+// unread reports that no evidence was read, so that nothing can be said of it.
+func (s *Story) unread() bool { return s.Severity.Level == "" }
+
+func nothingFound(unread bool) string {
+	if unread {
+		return "No evidence was read, so that nothing could be found in it."
+	}
+	return "The rules found nothing in what was read. That proves nothing."
+}
+
 func (l *letter) unusual() {
 	l.heading("2. What was unusual")
 	if lines := quoted(l.Incident.Noticed); len(lines) > 0 {
 		l.blocks = append(l.blocks, block{quote, "", lines, ownWords})
 	}
 	if len(l.Findings) == 0 {
-		l.say("The rules found nothing in what was read. That proves nothing.")
+		l.say("%s", ours(nothingFound(l.unread())))
 		return
 	}
 	l.say("Found in the evidence: %s.", ours(l.countText()))

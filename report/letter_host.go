@@ -126,8 +126,8 @@ func (l *letter) severity() {
 
 func (l *letter) saySeverity() {
 	a := &l.Severity
-	if a.Level == "" {
-		l.say("%s.", ours(cmp.Or(a.Rule, ruleNone)))
+	if l.unread() {
+		l.say("%s", ours(ruleNone))
 		return
 	}
 	l.say("Suggested severity: %s. The criterion: %s.", ours(a.Level), ours(a.Rule))

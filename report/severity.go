@@ -14,7 +14,7 @@ const (
 	ruleSEV2 = "something critical was carried out"
 	ruleSEV3 = "something of level high was carried out, or something critical was asked for, said or found lying there"
 	ruleSEV4 = "nothing critical was found, and nothing of level high was carried out, in what was read"
-	ruleNone = "no severity is suggested: no evidence was read"
+	ruleNone = "No severity is suggested: no evidence was read."
 )
 
 // facts are what the severity is judged by.
