@@ -51,8 +51,10 @@ type ChainPart struct {
 	States int `json:"states,omitzero"`
 	// Head is the last link: what to keep elsewhere.
 	Head ChainHead `json:"head"`
-	// Vouched is the number of the link that was kept elsewhere; 0 if it was not found, or none was given.
-	Vouched int `json:"vouched,omitzero"`
+	// Vouched is the number of the link that is known from elsewhere, and VouchedBy says from where; 0 if none was given, or it was not
+	// found.
+	Vouched   int    `json:"vouched,omitzero"`
+	VouchedBy string `json:"vouched_by,omitzero"`
 }
 
 // A ChainReport says what was checked of the chains on a Shelf, and what does not hold.

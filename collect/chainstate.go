@@ -76,9 +76,9 @@ func (r *replayed) fileDigest(ctx context.Context, row *Row) (string, error) {
 
 // states opens a chain and checks that the states that it is to stand for can be had.
 func (v *chainVerifier) states(p *chainPart) error {
+	pool := &filePool{openFile: func(name string) (readerAtCloser, error) { return v.shelf.Open(v.ctx, name) }}
+	defer pool.Close()
 	var files []LinkFile
-	var closers []io.Closer
-	defer func() { _ = closeAll(closers) }()
 	for _, l := range p.links {
 		f := LinkFile{Name: l.bundle}
 		var err error
@@ -86,12 +86,7 @@ func (v *chainVerifier) states(p *chainPart) error {
 			return err
 		}
 		if l.here {
-			bundle, err := v.shelf.Open(v.ctx, l.bundle)
-			if err != nil {
-				return err
-			}
-			closers = append(closers, bundle)
-			f.Bundle, f.Size = bundle, bundle.Size()
+			f.Bundle, f.Size = pooledFile{pool, l.bundle}, v.bundles[l.bundle]
 		}
 		files = append(files, f)
 	}

@@ -18,8 +18,9 @@ import (
 type ChainOptions struct {
 	// Signer, if given, is the fingerprint ("SHA256:…") of the key whose chain it is. Otherwise all links must be of one signer.
 	Signer string
-	// Head, if its Seal is given, is a link that was kept elsewhere and must be part of the chain.
-	Head ChainHead
+	// Head, if its Seal is given, is a link that is known from elsewhere and must be part of the chain; HeadFrom says from where.
+	Head     ChainHead
+	HeadFrom string
 	// Quick leaves the content of the bundles alone: seals and sizes only.
 	Quick bool
 	// Identities, if given, open the bundles, and every file of them is checked too. Not with Quick.
@@ -235,15 +236,15 @@ func (v *chainVerifier) anchor(parts []*chainPart) {
 	for _, p := range parts {
 		for _, l := range p.links {
 			if l.digest == want.Seal {
-				p.Vouched = l.Number
+				p.Vouched, p.VouchedBy = l.Number, v.o.HeadFrom
 				if want.Number != 0 && want.Number != l.Number {
-					v.report.problem("head", l.Number, l.file, "is the link that was kept elsewhere, and not number %d", want.Number)
+					v.report.problem("head", l.Number, l.file, "is the link that %s has, and not number %d", v.o.HeadFrom, want.Number)
 				}
 				return
 			}
 		}
 	}
-	v.report.problem("head", want.Number, "", "the link that was kept elsewhere is not here: the end was cut off, or the chain was written anew")
+	v.report.problem("head", want.Number, "", "the link that %s has is not here: the end was cut off, or the chain was written anew", v.o.HeadFrom)
 }
 
 // unsealed tells of bundles that no seal is about.

@@ -173,7 +173,7 @@ func TestChainTampering(t *testing.T) {
 		{name: "the end cut off", change: func(c *fakeChain) { c.remove(c.name(12), c.name(12)+".seal") }},
 		{
 			name: "the end cut off, with a head", change: func(c *fakeChain) { c.remove(c.name(12), c.name(12)+".seal") },
-			options: func(c *fakeChain, o *ChainOptions) { o.Head = c.head() }, problems: []string{"head 12"},
+			options: func(c *fakeChain, o *ChainOptions) { o.Head, o.HeadFrom = c.head(), "--head" }, problems: []string{"head 12"},
 		},
 		{
 			name: "a head of another number", change: func(*fakeChain) {},
@@ -350,17 +350,80 @@ func TestChainBounds(t *testing.T) {
 	}
 }
 
-// BenchmarkChainVerify verifies a chain of 1,000 links; quick leaves the bundles' content alone.
+// BenchmarkChainVerify verifies a chain of 1,000 links: the seals alone, the bundles with them, and every file with the state that
+// each link stands for.
 func BenchmarkChainVerify(b *testing.B) {
-	c := newFakeChain(b, 1000, 168)
-	for _, quick := range []bool{true, false} {
-		b.Run(fmt.Sprintf("quick=%v", quick), func(b *testing.B) {
+	id, err := age.GenerateX25519Identity()
+	if err != nil {
+		b.Fatal(err)
+	}
+	c := newFakeChain(b, 0, 1)
+	content := ""
+	for n := 1; n <= 1000; n++ {
+		more := fmt.Sprintf("line %d\n", n)
+		row := wholeNotes(more)
+		if n > 1 {
+			row = moreNotes(int64(len(content)), more, content+more)
+		}
+		content += more
+		c.seal(id, n, notesState(content), row)
+	}
+	for name, o := range map[string]ChainOptions{"seals": {Quick: true}, "bundles": {}, "files": {Identities: []age.Identity{id}}} {
+		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
-				if r := c.verify(ChainOptions{Quick: quick}); !r.OK() || r.Seals != 1000 {
+				if r := c.verify(o); !r.OK() || r.Seals != 1000 || len(r.Unread) > 0 {
 					b.Fatalf("%+v", r)
 				}
 			}
 		})
+	}
+}
+
+// notesFile is the one file that a sealed chain is about.
+const notesFile = "/home/alice/notes"
+
+// seal writes a link that can be opened.
+func (c *fakeChain) seal(id *age.X25519Identity, number int, state string, row func(*Writer) error) {
+	var bundle bytes.Buffer
+	w, err := NewWriter(&bundle, []age.Recipient{id.Recipient()}, Header{})
+	c.must(err)
+	c.must(row(w))
+	sum, err := w.Close(func() []byte { return nil })
+	c.must(err)
+	prev := ""
+	if n := len(c.seals) - 1; n > 0 {
+		prev = SealDigest(c.seals[n])
+	}
+	seal, err := Seal{
+		Bundle: c.name(number), Ciphertext: sum.Ciphertext, ManifestSHA256: sum.ManifestSHA256, Created: c.now, PrevSeal: prev,
+		Link: &Link{c.id, number, number == 1, state},
+	}.Sign(c.signer)
+	c.must(err)
+	c.put(c.name(number), bundle.Bytes())
+	c.put(c.name(number)+SealSuffix, seal)
+	c.seals = append(c.seals, seal)
+}
+
+// notesState is the digest of a state of which the file holds this.
+func notesState(content string) string {
+	sum := sha256.New()
+	stateLine(sum, notesFile, int64(len(content)), SealDigest([]byte(content)))
+	return hex.EncodeToString(sum.Sum(nil))
+}
+
+func wholeNotes(content string) func(*Writer) error {
+	return func(w *Writer) error {
+		_, err := w.AddFile(Meta{Path: notesFile, Type: File}, strings.NewReader(content), int64(len(content)))
+		return err
+	}
+}
+
+// moreNotes adds to the file; now is what it says that the whole is then.
+func moreNotes(base int64, more, now string) func(*Writer) error {
+	return func(w *Writer) error {
+		d := Delta{Base: base, Size: base + int64(len(more)), SHA256: SealDigest([]byte(now)), Ranges: [][2]int64{{base, int64(len(more))}}}
+		_, err := w.addDelta(Meta{Path: notesFile, Type: File}, strings.NewReader(more), d, func() string { return "" })
+		return err
 	}
 }
 
@@ -369,45 +432,6 @@ func TestChainStates(t *testing.T) {
 	id, err := age.GenerateX25519Identity()
 	if err != nil {
 		t.Fatal(err)
-	}
-	const file = "/home/alice/notes"
-	link := func(c *fakeChain, number int, state string, row func(*Writer) error) {
-		var bundle bytes.Buffer
-		w, err := NewWriter(&bundle, []age.Recipient{id.Recipient()}, Header{})
-		c.must(err)
-		c.must(row(w))
-		sum, err := w.Close(func() []byte { return nil })
-		c.must(err)
-		prev := ""
-		if n := len(c.seals) - 1; n > 0 {
-			prev = SealDigest(c.seals[n])
-		}
-		seal, err := Seal{
-			Bundle: c.name(number), Ciphertext: sum.Ciphertext, ManifestSHA256: sum.ManifestSHA256, Created: c.now, PrevSeal: prev,
-			Link: &Link{c.id, number, number == 1, state},
-		}.Sign(c.signer)
-		c.must(err)
-		c.put(c.name(number), bundle.Bytes())
-		c.put(c.name(number)+SealSuffix, seal)
-		c.seals = append(c.seals, seal)
-	}
-	stateOf := func(content string) string {
-		sum := sha256.New()
-		stateLine(sum, file, int64(len(content)), SealDigest([]byte(content)))
-		return hex.EncodeToString(sum.Sum(nil))
-	}
-	whole := func(content string) func(*Writer) error {
-		return func(w *Writer) error {
-			_, err := w.AddFile(Meta{Path: file, Type: File}, strings.NewReader(content), int64(len(content)))
-			return err
-		}
-	}
-	tail := func(base int64, more, now string) func(*Writer) error {
-		return func(w *Writer) error {
-			d := Delta{Base: base, Size: base + int64(len(more)), SHA256: SealDigest([]byte(now)), Ranges: [][2]int64{{base, int64(len(more))}}}
-			_, err := w.addDelta(Meta{Path: file, Type: File}, strings.NewReader(more), d, func() string { return "" })
-			return err
-		}
 	}
 	for _, x := range []struct {
 		name        string
@@ -421,8 +445,8 @@ func TestChainStates(t *testing.T) {
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			c := newFakeChain(t, 0, 1)
-			link(c, 1, stateOf(x.first), whole(x.first))
-			link(c, 2, stateOf(x.state), tail(int64(len(x.first)), x.more, x.now))
+			c.seal(id, 1, notesState(x.first), wholeNotes(x.first))
+			c.seal(id, 2, notesState(x.state), moreNotes(int64(len(x.first)), x.more, x.now))
 			r := c.verify(ChainOptions{Identities: []age.Identity{id}})
 			if got := kindsOf(r.Problems); !slices.Equal(got, x.problems) || r.Opened != 2 || r.Chains[0].States != 2 || len(r.Unread) > 0 {
 				t.Errorf("%+v, want %q", r, x.problems)

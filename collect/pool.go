@@ -2,6 +2,7 @@ package collect
 
 import (
 	"errors"
+	"io"
 	"os"
 	"slices"
 	"sync"
@@ -12,21 +13,35 @@ const maxOpenFiles = 64
 
 // A filePool keeps files open, those that were read last. It is safe for concurrent use.
 type filePool struct {
-	mu   sync.Mutex
-	open []*os.File // the last used last
+	openFile func(name string) (readerAtCloser, error)
+	mu       sync.Mutex
+	open     []openedFile // the last used last
 }
 
+type readerAtCloser interface {
+	io.ReaderAt
+	io.Closer
+}
+
+type openedFile struct {
+	readerAtCloser
+	name string
+}
+
+// openOS opens a file of this machine.
+func openOS(name string) (readerAtCloser, error) { return os.Open(name) }
+
 // get returns an open file. It may be closed as soon as others are opened.
-func (p *filePool) get(name string) (*os.File, error) {
+func (p *filePool) get(name string) (io.ReaderAt, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	i := slices.IndexFunc(p.open, func(f *os.File) bool { return f.Name() == name })
+	i := slices.IndexFunc(p.open, func(f openedFile) bool { return f.name == name })
 	if i >= 0 {
 		f := p.open[i]
 		p.open = append(slices.Delete(p.open, i, i+1), f)
 		return f, nil
 	}
-	f, err := os.Open(name)
+	f, err := p.openFile(name)
 	if err != nil {
 		return nil, err
 	}
@@ -34,7 +49,7 @@ func (p *filePool) get(name string) (*os.File, error) {
 		p.open[0].Close()
 		p.open = slices.Delete(p.open, 0, 1)
 	}
-	p.open = append(p.open, f)
+	p.open = append(p.open, openedFile{f, name})
 	return f, nil
 }
 

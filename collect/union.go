@@ -96,7 +96,7 @@ func OpenChainDir(dir string, ids ...age.Identity) (*Chain, error) {
 	if err != nil {
 		return nil, err
 	}
-	pool := &filePool{}
+	pool := &filePool{openFile: openOS}
 	var files []LinkFile
 	var unread []error
 	for _, seal := range seals {

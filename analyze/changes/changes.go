@@ -115,6 +115,8 @@ const (
 	maxChanges = 2000 // of one kind
 	maxText    = 4096 // bytes of a name or a value
 	maxDiff    = 64 << 10
+	// longestSecret is how long a known secret can be, in bytes.
+	longestSecret = 16 << 10
 )
 
 // Rewritten says whether something of the past is no longer what it was, and nothing innocent is likely.
@@ -169,8 +171,8 @@ func (d *differ) gaps(list []openclaw.Gap) {
 
 // text is what may be told of a text of the evidence.
 func (d *differ) text(s string) string {
-	if len(s) > 2*maxText {
-		s = s[:2*maxText] // a secret that is cut here is cut again below
+	if len(s) > maxText+longestSecret {
+		s = s[:maxText+longestSecret] // a secret that is cut here lies behind what is told
 	}
 	if s = d.o.Set.Redact(s); len(s) > maxText {
 		s = strings.ToValidUTF8(s[:maxText], "") + "…"
@@ -228,68 +230,6 @@ func namesOf[V any](maps ...map[string]V) (names []string) {
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
-}
-
-// past compares the record of then with that of now, byte for byte.
-func (d *differ) past() error {
-	o := integrity.Options{Now: d.newer.Taken, Read: d.o.Read}
-	found, err := integrity.Against(d.ctx, integrity.Past{FS: d.older.FS, Installs: d.older.Installs}, d.newer.FS, d.newer.Installs, o)
-	if err != nil {
-		return err
-	}
-	d.gaps(found.Gaps)
-	for _, f := range found.Findings {
-		switch {
-		case f.Level > severity.Info:
-			d.finding(f)
-		case f.Check == "INT-007": // what an owner changes, and is told by kind, but for these
-			d.otherFiles(f)
-		}
-	}
-	return nil
-}
-
-func (d *differ) finding(f integrity.Finding) {
-	for _, s := range []*string{&f.Title, &f.Detail, &f.Path, &f.Session, &f.Benign} {
-		*s = d.text(*s)
-	}
-	for i := range f.Evidence {
-		f.Evidence[i] = d.text(f.Evidence[i])
-	}
-	name := f.Path
-	if f.Session != "" {
-		name = strings.TrimSpace(name + " session " + f.Session)
-	}
-	d.add(Change{Kind: Past, Status: Changed, Name: name, Is: f.Title + ": " + f.Detail, Level: f.Level, Finding: &f})
-}
-
-// otherFiles notes the files that are no config, skill, hook, plugin or part of a workspace.
-func (d *differ) otherFiles(f integrity.Finding) {
-	what, known := strings.CutSuffix(f.Title, " files were changed since")
-	status := Changed
-	if !known {
-		what, known = strings.CutSuffix(f.Title, " files were removed since")
-		status = Removed
-	}
-	if !known || what != "other" {
-		return
-	}
-	for _, file := range f.Evidence {
-		d.others = append(d.others, Change{Kind: Other, Status: status, Name: file})
-	}
-}
-
-// tellOthers tells the files that changed and of which nothing else was told.
-func (d *differ) tellOthers() {
-	told := map[string]bool{}
-	for _, c := range d.report.Changes {
-		told[c.Where], told[c.Name] = true, true
-	}
-	for _, c := range d.others {
-		if !told[d.text(c.Name)] {
-			d.add(c)
-		}
-	}
 }
 
 // installations pairs those of both sides by their state directory.

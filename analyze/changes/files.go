@@ -141,8 +141,8 @@ func (d *differ) unit(name string, was, is *unit) {
 	d.add(c)
 }
 
-// maxRead bounds a text that is compared line by line, in bytes.
-const maxRead = 4 << 20
+// maxRead bounds a text that is compared line by line, in bytes: a secret that is cut at its end lies behind what is compared.
+const maxRead = 4<<20 + longestSecret
 
 // diff is a unified diff of a text of both sides, secrets replaced.
 func (d *differ) diff(file string) string {

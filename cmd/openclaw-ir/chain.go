@@ -107,7 +107,7 @@ func chainOptions(c *cli.Context, e env) (o collect.ChainOptions, err error) {
 		if err != nil {
 			return o, err
 		}
-		o.Head = collect.ChainHead{Seal: h.Hash, Number: h.Lines}
+		o.Head, o.HeadFrom = collect.ChainHead{Seal: h.Hash, Number: h.Lines}, "--head"
 	}
 	if len(c.StringSlice("identity")) > 0 {
 		if o.Quick {
@@ -141,23 +141,39 @@ func chainPlace(c *cli.Context, e env, o *collect.ChainOptions) (string, error) 
 		}
 		o.Signer = ssh.FingerprintSHA256(key)
 	}
-	removed, err := removedBundles(cs)
-	o.Recorded = func(bundle string) bool { return removed[bundle] }
+	known, err := recorded(cs)
+	o.Recorded = func(bundle string) bool { return known.removed[bundle] }
+	if o.Head.Seal == "" {
+		o.Head, o.HeadFrom = collect.ChainHead{Seal: known.head}, "the custody log"
+	}
 	return cs.Path(casefile.BundlesDir), err
 }
 
-// removedBundles are those of which the custody log says that retention removed them.
-func removedBundles(cs *casefile.Case) (map[string]bool, error) {
-	removed := map[string]bool{}
+// A recordedChain is what the custody log says of a case's snapshots.
+type recordedChain struct {
+	removed map[string]bool // bundles that retention removed
+	head    string          // the digest of the seal that was made last
+}
+
+func recorded(cs *casefile.Case) (r recordedChain, err error) {
+	r.removed = map[string]bool{}
 	for line, err := range cs.Lines() {
 		if err != nil {
-			return nil, err
+			return r, err
 		}
-		if e := line.Entry; e != nil && e.Action == collect.RetentionAction {
-			removed[strings.TrimPrefix(e.Object, casefile.BundlesDir+"/")] = true
+		switch e := line.Entry; {
+		case e == nil:
+		case e.Action == collect.RetentionAction:
+			r.removed[strings.TrimPrefix(e.Object, casefile.BundlesDir+"/")] = true
+		case e.Action == "snapshot":
+			for _, d := range e.Digests {
+				if strings.HasSuffix(d.Name, collect.SealSuffix) {
+					r.head = d.SHA256
+				}
+			}
 		}
 	}
-	return removed, nil
+	return r, nil
 }
 
 func sayChain(c *cli.Context, e env, place string, r *collect.ChainReport) error {
@@ -253,9 +269,9 @@ func sayPart(say func(name, format string, args ...any), p *collect.ChainPart, r
 	say("bundles", "%d here, %s, %s: %s", p.Here, console.Size(p.Bytes), whole, how)
 	switch {
 	case p.Vouched == p.Last:
-		say("known", "the last link is the head that was kept elsewhere")
+		say("known", "the last link is the head that %s has", p.VouchedBy)
 	case p.Vouched > 0:
-		say("known", "link %d is the head that was kept elsewhere; what came after it rests on the signatures alone", p.Vouched)
+		say("known", "link %d is the head that %s has; what came after it rests on the signatures alone", p.Vouched, p.VouchedBy)
 	default:
 		say("note", "no head kept elsewhere was given: that the end was cut off, or all of it written anew, would not show")
 	}
