@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -38,10 +39,11 @@ Examples:
    openclaw-ir analyze B.tar.zst.age -i key.txt --kind exec --since 24h --format jsonl
    openclaw-ir analyze --kind message,log -i password -C 2
    openclaw-ir analyze --kind all --format ecs > events.ndjson
+   openclaw-ir analyze B.tar.zst.age -i key.txt --kind all --format ecs --bulk https://search.example.org:9200/openclaw --bulk-credentials c.txt
    openclaw-ir analyze --level high                      # each with the worst finding that speaks of it
 
 ` + exitText,
-		Flags: append(append(sourceFlags(), readFlags()...),
+		Flags: append(append(append(sourceFlags(), readFlags()...), bulkFlags()...),
 			&cli.StringSliceFlag{Name: "kind", Usage: "show only `KINDS`: " + kindNames() + ", or all"},
 			&cli.StringFlag{Name: "agent", Usage: "show only this `AGENT`"},
 			&cli.StringFlag{Name: "session", Usage: "show only sessions whose id or key holds `TEXT`"},
@@ -75,6 +77,10 @@ func kindNames() string {
 }
 
 func runAnalyze(c *cli.Context, e env) error {
+	sink, err := newDocumentSink(c, e)
+	if err != nil {
+		return err
+	}
 	src, pattern, err := openSource(c, e)
 	if err != nil {
 		return err
@@ -107,10 +113,11 @@ func runAnalyze(c *cli.Context, e env) error {
 	if renderer.Findings, err = judged(c, e, src, o); err != nil {
 		return err
 	}
-	if err := printTimeline(c, e, src, report, renderer, grep); err != nil {
-		return err
+	printed := printTimeline(c, e, src, sink, report, renderer, grep)
+	if printed != nil && !errors.Is(printed, errPartial) {
+		return printed
 	}
-	err = sayCoverage(e, renderer, &report.Coverage)
+	err = cmp.Or(sayCoverage(e, renderer, &report.Coverage), printed)
 	if f := renderer.Findings; err == nil && f != nil && !f.Complete() {
 		e.console.Warningf("not everything could be matched with the rules; openclaw-ir analyze findings says what")
 		return errPartial
@@ -250,7 +257,7 @@ type eventWriter interface {
 	Flush() error
 }
 
-func printTimeline(c *cli.Context, e env, src *source, report *analyze.Report, r *analyze.Renderer, g analyze.Grep) error {
+func printTimeline(c *cli.Context, e env, src *source, sink documentSink, report *analyze.Report, r *analyze.Renderer, g analyze.Grep) error {
 	events := report.Events()
 	if name := c.String("level"); name != "" {
 		least, err := parseLevel(name)
@@ -263,7 +270,7 @@ func printTimeline(c *cli.Context, e env, src *source, report *analyze.Report, r
 	if err != nil {
 		return err
 	}
-	w, err := newEventWriter(c, e, src, r, report)
+	w, err := newEventWriter(c, e, src, sink, r, report)
 	if err != nil {
 		return err
 	}

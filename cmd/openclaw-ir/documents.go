@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 
 	"github.com/clawbook/openclaw-ir/analyze"
 	"github.com/clawbook/openclaw-ir/internal/console"
@@ -36,18 +37,27 @@ func sayCut(e env, n int64) {
 	}
 }
 
+// A documentSink takes documents.
+type documentSink interface {
+	Write(context.Context, analyze.Document) error
+	Close(context.Context) error
+}
+
 // documentLines writes documents as JSON lines.
 type documentLines struct {
 	out   *bufio.Writer
 	lines *console.JSONLines
 }
 
-func newDocumentLines(out *bufio.Writer) documentLines {
+func newDocumentLines(e env) documentLines {
+	out := bufio.NewWriterSize(e.console.Out(), 64<<10)
 	return documentLines{out, console.NewBareJSONLines(out)}
 }
 
 // Write writes a document on a line.
-func (d documentLines) Write(doc analyze.Document) error { return d.lines.Write(doc.Body) }
+func (d documentLines) Write(_ context.Context, doc analyze.Document) error {
+	return d.lines.Write(doc.Body)
+}
 
 // Close writes what has waited.
-func (d documentLines) Close() error { return d.out.Flush() }
+func (d documentLines) Close(context.Context) error { return d.out.Flush() }

@@ -1,7 +1,7 @@
 package main
 
 import (
-	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -31,7 +31,7 @@ Examples:
    openclaw-ir analyze findings --rules ./my-rules --ioc advisory.stix.json --fail-on critical
 
 ` + exitText,
-		Flags: append(append(append(sourceFlags(), readFlags()...), ruleFlags()...),
+		Flags: append(append(append(append(sourceFlags(), readFlags()...), ruleFlags()...), bulkFlags()...),
 			&cli.StringFlag{Name: "level", Value: "low", Usage: "show findings at `LEVEL` and above: " + strings.Join(severity.Names(), ", ")},
 			&cli.StringFlag{Name: "fail-on", Usage: "exit 4 if anything is found at `LEVEL` or above"},
 			&cli.StringFlag{Name: "suppressions", Usage: "do not show what the YAML `FILE` says is known and accepted; it is counted and listed at the end"},
@@ -57,6 +57,10 @@ func ruleFlags() []cli.Flag {
 }
 
 func runFindings(c *cli.Context, e env) error {
+	sink, err := newDocumentSink(c, e)
+	if err != nil {
+		return err
+	}
 	src, o, err := findingsOptions(c, e)
 	if err != nil {
 		return err
@@ -83,14 +87,14 @@ func runFindings(c *cli.Context, e env) error {
 	}
 	report.Coverage.Gaps = append(report.Coverage.Gaps, gaps...)
 	if isSchema(c.String("format")) {
-		err = shapeFindings(c, e, src, report, renderer, least)
+		err = shapeFindings(c, e, src, sink, report, renderer, least)
 	} else {
 		err = printFindings(c, e, report, renderer, least)
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, errPartial) {
 		return err
 	}
-	return endFindings(e, renderer, report, fail)
+	return cmp.Or(endFindings(e, renderer, report, fail), err)
 }
 
 // findingsOptions opens the evidence and reads the rules, indicators and suppressions.
@@ -272,19 +276,18 @@ func printFindings(c *cli.Context, e env, report *analyze.FindingsReport, r *ana
 }
 
 // shapeFindings writes findings as documents, the suppressed ones too.
-func shapeFindings(c *cli.Context, e env, src *source, report *analyze.FindingsReport, r *analyze.Renderer, least severity.Level) error {
+func shapeFindings(c *cli.Context, e env, src *source, sink documentSink, report *analyze.FindingsReport, r *analyze.Renderer, least severity.Level) error {
 	shape := newShaper(c.String("format"), src, r)
-	sink := newDocumentLines(bufio.NewWriter(e.console.Out()))
 	for _, f := range slices.Concat(report.Findings, report.Suppressed) {
 		if f.Level < least && f.Rejected == nil {
 			continue
 		}
-		if err := sink.Write(shape.Finding(f)); err != nil {
+		if err := sink.Write(c.Context, shape.Finding(f)); err != nil {
 			return fmt.Errorf("writing the findings: %w", err)
 		}
 	}
 	sayCut(e, shape.Shortened())
-	return sink.Close()
+	return sink.Close(c.Context)
 }
 
 func newFindingRow(c *cli.Context, e env, r *analyze.Renderer, f *analyze.Finding) findingRow {

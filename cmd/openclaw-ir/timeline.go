@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"strings"
 
@@ -16,10 +17,13 @@ type hitWriter struct {
 	end func(*analyze.Coverage) error
 }
 
-func newEventWriter(c *cli.Context, e env, src *source, r *analyze.Renderer, report *analyze.Report) (hitWriter, error) {
+// newEventWriter returns the writer of a format; documents go to sink.
+func newEventWriter(c *cli.Context, e env, src *source, sink documentSink, r *analyze.Renderer, report *analyze.Report) (hitWriter, error) {
 	out := bufio.NewWriterSize(e.console.Out(), 64<<10)
 	flush := func(*analyze.Coverage) error { return out.Flush() }
 	switch format := c.String("format"); {
+	case isSchema(format):
+		return shapedWriter(c.Context, e, newShaper(format, src, r), sink), nil
 	case c.Bool("json"):
 		return jsonWriter(out, r, report)
 	case format == "text":
@@ -39,18 +43,18 @@ func newEventWriter(c *cli.Context, e env, src *source, r *analyze.Renderer, rep
 			return end(cover)
 		}
 		return h, nil
-	case isSchema(format):
-		shape := newShaper(format, src, r)
-		sink := newDocumentLines(out)
-		return hitWriter{
-			func(h analyze.Hit) error { return sink.Write(shape.Event(h.Event)) },
-			func(*analyze.Coverage) error {
-				sayCut(e, shape.Shortened())
-				return sink.Close()
-			},
-		}, nil
 	default:
 		return hitWriter{}, usageError("formats are "+formatNames, "no such format: %q", format)
+	}
+}
+
+func shapedWriter(ctx context.Context, e env, shape shaper, sink documentSink) hitWriter {
+	return hitWriter{
+		func(h analyze.Hit) error { return sink.Write(ctx, shape.Event(h.Event)) },
+		func(*analyze.Coverage) error {
+			sayCut(e, shape.Shortened())
+			return sink.Close(ctx)
+		},
 	}
 }
 
