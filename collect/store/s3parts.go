@@ -14,7 +14,10 @@ import (
 	"github.com/minio/minio-go/v7"
 )
 
-const maxParts = 10_000 // S3's limit
+const (
+	maxParts = 10_000  // S3's limit
+	minPart  = 5 << 20 // bytes; and this
+)
 
 // partSize keeps the number of parts within what a store takes.
 func partSize(size, step int64) int64 {
@@ -40,7 +43,7 @@ func (u *upload) memory() string { return u.client.EndpointURL().String() + " " 
 func (u *upload) recall() *begun {
 	var s begun
 	err := json.Unmarshal(u.o.Memory.Recall(u.memory()), &s)
-	if err != nil || s.ID == "" || s.Size != u.size || s.Sum != u.sum || s.Step != u.step || len(s.Parts) > len(u.sums) {
+	if err != nil || s.ID == "" || s.Size != u.size || s.Sum != u.sum || s.Step < minPart || partSize(u.size, s.Step) != s.Step || int64(len(s.Parts)) > (u.size+s.Step-1)/s.Step {
 		return nil
 	}
 	return &s

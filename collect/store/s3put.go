@@ -46,6 +46,9 @@ func (b *bucket) Put(ctx context.Context, name string, r io.ReaderAt, size int64
 		return err
 	}
 	u := &upload{bucket: b, name: name, r: r, size: size, sum: sum, step: partSize(size, b.o.PartSize), sent: count{tell: b.o.Progress}}
+	if s := u.recall(); s != nil {
+		u.step = s.Step // the store has parts of that size
+	}
 	err := u.digest(ctx)
 	if err == nil {
 		err = u.sendAnyhow(ctx)

@@ -30,9 +30,10 @@ type connection struct {
 	sftp *sftp.Client
 }
 
+// close ends the connection first: to close the files is to wait for the server.
 func (c *connection) close() {
-	c.sftp.Close()
 	c.ssh.Close()
+	c.sftp.Close()
 }
 
 // checkSFTP checks an address sftp://user@host[:port]/path. A path that begins with /~/ is one in the user's home.
@@ -71,12 +72,13 @@ func (s *server) with(ctx context.Context, f func(context.Context, *connection) 
 			return err
 		}
 		stop := context.AfterFunc(ctx, func() { s.drop(c) }) // ends what waits for the server
-		err = f(ctx, c)
+		err = refused(f(ctx, c))
 		stop()
-		if err != nil {
+		var answered errFinal
+		if err != nil && !errors.As(err, &answered) {
 			s.drop(c)
 		}
-		return refused(err)
+		return err
 	})
 }
 

@@ -114,7 +114,7 @@ func (p *payment) open(name string) (*os.File, error) {
 
 // settle records what became of a file that is owed no longer.
 func (p *payment) settle(r Result) error {
-	result, note := "stored", ""
+	result, note := "stored", "as "+r.To // which names the endpoint of a bucket too
 	if r.Err != nil {
 		result, note = "not stored", r.Err.Error()
 	}

@@ -19,6 +19,8 @@ type Proxy struct {
 	cuts atomic.Int64
 	// again is the budget after a cut.
 	again int64
+	// passed counts what the server was sent.
+	passed atomic.Int64
 	// Each is how long a piece is kept back.
 	Each time.Duration
 	mu   sync.Mutex
@@ -91,7 +93,8 @@ func (p *Proxy) pass(out net.Conn, data []byte) bool {
 		p.budget.Store(p.again)
 		return false
 	}
-	_, err := out.Write(data)
+	n, err := out.Write(data)
+	p.passed.Add(int64(n))
 	return err == nil
 }
 
@@ -106,6 +109,9 @@ func (p *Proxy) Heal() { p.cuts.Store(0) }
 
 // Cuts is how many of the cuts are still to come.
 func (p *Proxy) Cuts() int64 { return p.cuts.Load() }
+
+// Passed is how many bytes the server was sent so far.
+func (p *Proxy) Passed() int64 { return p.passed.Load() }
 
 // Cut closes all connections.
 func (p *Proxy) Cut() {
