@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -150,6 +151,9 @@ func openOne(c *cli.Context, e env) error {
 // sayDefault tells if commands take another case unless this one is named.
 func sayDefault(e env, dir string, cs *casefile.Case) error {
 	newest, err := casefile.Open(dir, "", false)
+	if errors.Is(err, casefile.ErrNoCase) {
+		return nil // this is the case of the snapshots, which is used only where it is named
+	}
 	if err != nil {
 		return err
 	}

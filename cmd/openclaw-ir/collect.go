@@ -47,7 +47,7 @@ take stays owed, and the next run with --to tries again. See openclaw-ir collect
 With --snapshot it takes only what changed since the last snapshot, and chains it to that. What was sealed before
 and is other than it was, such as a transcript whose old lines changed or a log cut short, is an alarm and exit code 4.
 --notify tells of alarms, of a snapshot that failed and of one that a store did not take: a program reads a line of JSON
-from its standard input, a web address gets it posted.
+from its standard input, a web address gets it posted. collect schedule has snapshots taken by themselves.
 
 ` + exitText,
 		Flags: append(slices.Concat(caseFlags(), recipientFlags(), snapshotFlags(), uploadFlags()),
@@ -62,7 +62,9 @@ from its standard input, a web address gets it posted.
 			&cli.StringFlag{Name: "level", Value: "default", Usage: "compress at `LEVEL`: default or better"},
 			&cli.BoolFlag{Name: "json", Usage: "one JSON object a line, a version first"},
 		),
-		Subcommands:  []*cli.Command{verifyCommand(e), listCommand(e), openCommand(e), uploadCommand(e), chainCommand(e), diffCommand(e)},
+		Subcommands: []*cli.Command{
+			verifyCommand(e), listCommand(e), openCommand(e), uploadCommand(e), chainCommand(e), diffCommand(e), scheduleCommand(e),
+		},
 		OnUsageError: onUsageError,
 		Action: func(c *cli.Context) error {
 			if c.Args().Present() {

@@ -25,7 +25,7 @@ import (
 
 // unnoted are the commands that leave no line: they look at no evidence and at no one case. A drill has a case of its own, in which
 // the commands that it runs are noted.
-var unnoted = []string{"analyze rules", "analyze rules list", "analyze rules show", "analyze rules test", "case", "case list", "collect chain", "doctor", "drill", "man", "completion"}
+var unnoted = []string{"analyze rules", "analyze rules list", "analyze rules show", "analyze rules test", "case", "case list", "collect chain", "collect schedule", "collect schedule status", "doctor", "drill", "man", "completion"}
 
 // A record is what one run of a command leaves in the custody log.
 type record struct {

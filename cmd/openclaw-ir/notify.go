@@ -16,6 +16,11 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
+func notifyFlag(verb string) cli.Flag {
+	const whom = " `WHOM` of alarms and failures: a program with its arguments, https://…, or @FILE with such an address in it"
+	return &cli.StringFlag{Name: "notify", Usage: verb + whom}
+}
+
 // notifyTarget is who --notify says is to be told; nobody without. Root reads a file with an address only if root alone can write it.
 func notifyTarget(c *cli.Context, e env) (notify.Target, error) {
 	if !c.IsSet("notify") {

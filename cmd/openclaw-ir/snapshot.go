@@ -23,7 +23,7 @@ func snapshotFlags() []cli.Flag {
 		&cli.BoolFlag{Name: "live", Usage: "with --snapshot: take processes, sockets and the journal's excerpts too"},
 		&cli.IntFlag{Name: "every-full", Value: collect.DefaultEveryFull, Usage: "with --snapshot: take everything every `N` snapshots"},
 		&cli.StringFlag{Name: "keep", Usage: "with --snapshot: then remove old bundles, but for one an hour, day and month as `SPANS` say (as 24h,30d,12m)"},
-		&cli.StringFlag{Name: "notify", Usage: "with --snapshot: tell `WHOM` of alarms and failures: a program with its arguments, https://…, or @FILE with such an address in it"},
+		notifyFlag("with --snapshot: tell"),
 	}
 }
 

@@ -72,6 +72,14 @@ func (m Manager) String() string {
 	return "system"
 }
 
+// Owner is whom a user's manager is asked as; root for the system's.
+func (m Manager) Owner() Owner {
+	if m.base.As == nil {
+		return Owner{}
+	}
+	return *m.base.As
+}
+
 // Systemctl is systemctl with these words, asked of the manager.
 func (m Manager) Systemctl(words ...string) Command {
 	c := m.base

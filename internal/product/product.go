@@ -12,7 +12,7 @@ import (
 var Names = []string{"openclaw", "clawdbot", "moltbot"}
 
 // ourselves is the name of this tool, and what a unit or a crontab that runs it gives it to do, which may name OpenClaw's directories.
-var ourselves = regexp.MustCompile(`openclaw-ir( +collect --snapshot [^;|&<>` + "`" + `$()\n]*)?`)
+var ourselves = regexp.MustCompile(`openclaw-ir( +collect --snapshot (?:[^;|&(\n\x60$]|\$[^;|&(\n\x60])*)?`)
 
 // Mentions reports that text names OpenClaw, other than in the name of this tool and in what it takes snapshots of.
 func Mentions(text string) bool {
