@@ -81,10 +81,14 @@ func (c *count) text() string {
 	if c == nil {
 		return ""
 	}
-	if c.last <= 0 {
-		return fmt.Sprintf("%d events", c.n)
+	text := fmt.Sprintf("%d events", c.n)
+	if c.n == 1 {
+		text = "1 event"
 	}
-	return fmt.Sprintf("%d events, the last %s", c.n, time.UnixMilli(c.last).UTC().Format(time.RFC3339))
+	if c.last > 0 {
+		text += ", the last " + time.UnixMilli(c.last).UTC().Format(time.RFC3339)
+	}
+	return text
 }
 
 // standingKinds are the kinds of things that ledgers hold as they are set up now.

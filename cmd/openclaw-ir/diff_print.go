@@ -80,6 +80,9 @@ func (p *diffPrinter) group(b *strings.Builder, kind changes.Kind, list []change
 			counts = append(counts, fmt.Sprintf("%d %s", n, s))
 		}
 	}
+	if kind == changes.Past {
+		counts = []string{plural(p.report.Count(kind), "sign") + " of a change"}
+	}
 	fmt.Fprintf(b, "%s  %s\n", p.console.Paint(console.Strong, groupTitles[kind]), strings.Join(counts, ", "))
 	width := 0
 	for _, c := range list[:min(len(list), maxShownChanges)] {
@@ -101,19 +104,26 @@ func (p *diffPrinter) group(b *strings.Builder, kind changes.Kind, list []change
 const maxNameColumn = 56
 
 func (p *diffPrinter) change(b *strings.Builder, c *changes.Change, width int) {
-	line := fmt.Sprintf("  %s %s", signs[c.Status], console.Escape(c.Name))
 	if c.Kind == changes.Past {
-		line = fmt.Sprintf("  %-8s  %s", c.Level, console.Escape(c.Name))
+		p.past(b, c)
+		return
 	}
+	name := console.Escape(c.Name)
+	line := "  " + signs[c.Status] + " " + name
 	if what := changed(c); what != "" {
-		line += strings.Repeat(" ", max(0, width-utf8.RuneCountInString(console.Escape(c.Name)))) + "  " + what
+		line += strings.Repeat(" ", max(0, width-utf8.RuneCountInString(name))) + "  " + what
 	}
-	line = p.console.FoldOut(line + "\n")
-	if c.Kind == changes.Past {
-		line = p.leveled(c.Level, line)
-	}
-	b.WriteString(line)
+	b.WriteString(p.console.FoldOut(line + "\n"))
 	p.details(b, c)
+}
+
+// past writes a sign that the past was rewritten: what, where, and what would explain it.
+func (p *diffPrinter) past(b *strings.Builder, c *changes.Change) {
+	b.WriteString(p.leveled(c.Level, p.console.FoldOut(fmt.Sprintf("  %-8s  %s\n", c.Level, console.Escape(c.Is)))))
+	b.WriteString(p.console.FoldOut("            where     " + console.Escape(c.Name) + "\n"))
+	if c.Finding.Benign != "" {
+		b.WriteString(p.console.FoldOut("            innocent  " + console.Escape(c.Finding.Benign) + "\n"))
+	}
 }
 
 // diffHead is how many lines of a diff say only which two texts it is of.
@@ -130,7 +140,7 @@ func changed(c *changes.Change) string {
 		return ""
 	case len(c.Files) > 0:
 		return plural(len(c.Files), "file")
-	case c.Status == changes.Changed && c.Kind != changes.Past && c.Was != "":
+	case c.Status == changes.Changed && c.Was != "":
 		return was + " → " + is
 	case c.Status == changes.Removed:
 		return was
@@ -138,7 +148,7 @@ func changed(c *changes.Change) string {
 	return is
 }
 
-// details writes what stands below a change: the files of it, the lines of it, what the comparison of the past considered.
+// details writes what stands below a change: the files of it, and the lines.
 func (p *diffPrinter) details(b *strings.Builder, c *changes.Change) {
 	for i, f := range c.Files {
 		if i == maxShownFiles {
@@ -149,7 +159,7 @@ func (p *diffPrinter) details(b *strings.Builder, c *changes.Change) {
 		if f.Status == changes.Removed {
 			digest = f.Was
 		}
-		b.WriteString(p.console.FoldOut(fmt.Sprintf("      %s %s  %s\n", signs[f.Status], console.Escape(strings.TrimPrefix(f.Path, c.Name+"/")), console.Escape(digest))))
+		b.WriteString(p.console.FoldOut(fmt.Sprintf("      %s %s  %s\n", signs[f.Status], console.Escape(strings.TrimPrefix(f.Path, c.Name+"/")), console.Escape(beginning(digest)))))
 	}
 	if c.Diff != "" {
 		n := 0
@@ -159,9 +169,15 @@ func (p *diffPrinter) details(b *strings.Builder, c *changes.Change) {
 			}
 		}
 	}
-	if c.Finding != nil && c.Finding.Benign != "" {
-		b.WriteString(p.console.FoldOut("            innocent  " + console.Escape(c.Finding.Benign) + "\n"))
+}
+
+// beginning is as much of a digest as tells two apart; --json has all of it.
+func beginning(digest string) string {
+	const enough = 16
+	if len(digest) != 64 {
+		return digest
 	}
+	return digest[:enough] + "…"
 }
 
 // diffLine writes one line of a unified diff, as wide as it is.
