@@ -136,11 +136,12 @@ type differ struct {
 	o            Options
 	report       *Report
 	others       []Change // files that nothing may look at closer
+	told         map[openclaw.Gap]bool
 }
 
 // Between tells what changed from older to newer. What could not be read is in the report's Gaps; the error is not nil only if ctx ended.
 func Between(ctx context.Context, older, newer Side, o Options) (*Report, error) {
-	d := &differ{ctx: ctx, older: &older, newer: &newer, o: o, report: &Report{
+	d := &differ{ctx: ctx, older: &older, newer: &newer, o: o, told: map[openclaw.Gap]bool{}, report: &Report{
 		Changes: []Change{}, Counts: map[Kind]map[Status]int{}, Dropped: map[Kind]int{},
 	}}
 	for _, side := range []*Side{d.older, d.newer} {
@@ -163,7 +164,8 @@ func Between(ctx context.Context, older, newer Side, o Options) (*Report, error)
 func (d *differ) gaps(list []openclaw.Gap) {
 	for _, g := range list {
 		g.Path, g.What = d.text(g.Path), d.text(g.What)
-		if !slices.Contains(d.report.Gaps, g) {
+		if !d.told[g] {
+			d.told[g] = true
 			d.report.Gaps = append(d.report.Gaps, g)
 		}
 	}
