@@ -12,6 +12,17 @@
 // the table of the frames before it. The last bytes are a skippable zstd frame, the trailer, that says where
 // the manifest's frame begins. As age decrypts any 64 KiB chunk by itself, a reader with the key finds one
 // file of a large bundle by reading the trailer, the manifest and the frames that hold the file.
+//
+// # Snapshots
+//
+// A snapshot is a bundle that stores what changed since the one before; its seal's Link says which place it has in the chain. What
+// did not change has no row. Of a changed file the row's Delta says which ranges of it are stored, in a member beneath delta/
+// instead of [root]/; a new file, and one that is less than its difference, is stored whole, as in any bundle. What is no more has a
+// row with the status gone. A full link needs none before it.
+//
+// An index in the case, which holds digests and no content, says what the chain holds, for the host has no key to look. Therefore who
+// can change both the index and a file can have a change pass for none until the next full link, and who can stop snapshots can end
+// the chain: what was sealed and carried off before stays what it was.
 package collect
 
 import (

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unique"
 
 	"github.com/go-json-experiment/json"
 )
@@ -85,15 +86,17 @@ func nanos(t time.Time) int64 {
 	return t.UnixNano()
 }
 
-// numbers are the fields that are written as numbers.
-func (e *entry) numbers() []uint64 {
-	return []uint64{
+// entryNumbers is how many fields are written as numbers.
+const entryNumbers = 14
+
+func (e *entry) numbers() [entryNumbers]uint64 {
+	return [...]uint64{
 		uint64(e.state), uint64(e.hostSize), uint64(e.mtime), uint64(e.ctime), e.inode, e.dev,
 		uint64(e.mode), uint64(e.uid), uint64(e.gid), uint64(e.size), uint64(e.chunk), uint64(e.count), uint64(e.link), uint64(e.born),
 	}
 }
 
-func (e *entry) setNumbers(n []uint64) {
+func (e *entry) setNumbers(n [entryNumbers]uint64) {
 	e.state, e.hostSize, e.mtime, e.ctime, e.inode, e.dev = flags(n[0]), int64(n[1]), int64(n[2]), int64(n[3]), n[4], n[5]
 	e.mode, e.uid, e.gid = Mode(n[6]), uint32(n[7]), uint32(n[8])
 	e.size, e.chunk, e.count, e.link = int64(n[9]), int64(n[10]), int64(n[11]), int(n[12])
@@ -130,14 +133,15 @@ type index struct {
 
 // indexWriter writes an index: entries, an empty path, the head, and a keyed digest of it all.
 type indexWriter struct {
-	w   *bufio.Writer
-	mac hash.Hash
-	buf []byte
-	err error
+	w    *bufio.Writer
+	mac  hash.Hash
+	buf  []byte
+	part []byte // scratch for digests
+	err  error
 }
 
 func newIndexWriter(w io.Writer, key []byte) *indexWriter {
-	return &indexWriter{w: bufio.NewWriterSize(w, 1<<16), mac: hmac.New(sha256.New, key)}
+	return &indexWriter{w: bufio.NewWriterSize(w, 1<<16), part: make([]byte, 1<<12), mac: hmac.New(sha256.New, key)}
 }
 
 func (w *indexWriter) write(p []byte) {
@@ -161,7 +165,10 @@ func (w *indexWriter) add(e *entry, sums io.Reader) {
 	b = append(append(b, e.sum[:]...), e.row[:]...)
 	w.buf = b
 	w.write(b)
-	if n, err := io.Copy(writeFunc(func(p []byte) (int, error) { w.write(p); return len(p), nil }), sums); w.err == nil {
+	if e.count == 0 {
+		return
+	}
+	if n, err := io.CopyBuffer(writeFunc(func(p []byte) (int, error) { w.write(p); return len(p), nil }), sums, w.part); w.err == nil {
 		if w.err = err; err == nil && n != e.count*chunkSum {
 			w.err = fmt.Errorf("index: %d bytes of digests for %d chunks", n, e.count)
 		}
@@ -192,8 +199,14 @@ var errIndex = errors.New("the index of what was sealed before is damaged")
 
 // readIndex reads an index of size bytes. It returns errIndex if that is not what was written.
 func readIndex(src io.ReaderAt, size int64, key []byte) (*index, error) {
-	r := &indexReader{mac: hmac.New(sha256.New, key)}
-	r.in = bufio.NewReaderSize(io.NewSectionReader(src, 0, size), 1<<16)
+	body := size - sha256.Size
+	if body < 0 {
+		return nil, fmt.Errorf("%w: it is cut short", errIndex)
+	}
+	if err := checkIndex(src, body, key); err != nil {
+		return nil, err
+	}
+	r := &indexReader{in: bufio.NewReaderSize(io.NewSectionReader(src, 0, body), 1<<16)}
 	x := &index{src: src, entries: map[string]*entry{}, said: map[[16]byte]bool{}}
 	for {
 		e := r.entry(size)
@@ -205,10 +218,9 @@ func readIndex(src io.ReaderAt, size int64, key []byte) (*index, error) {
 		}
 		x.entries[e.path] = e
 	}
-	text := r.bytes(int64(r.number()), min(size, maxIndexHead))
-	sum := r.mac.Sum(nil)
-	if got := r.bytes(int64(len(sum)), size); r.err != nil || !hmac.Equal(got, sum) || r.off != size {
-		return nil, errIndex
+	text := r.bytes(int64(r.number()), maxIndexHead)
+	if r.err != nil || r.off != body {
+		return nil, fmt.Errorf("%w: its head, %v", errIndex, r.err)
 	}
 	if err := json.Unmarshal(text, &x.indexHead); err != nil || x.Version != indexVersion {
 		return nil, fmt.Errorf("%w: version %d, %v", errIndex, x.Version, err)
@@ -221,10 +233,25 @@ func readIndex(src io.ReaderAt, size int64, key []byte) (*index, error) {
 	return x, nil
 }
 
+// checkIndex compares the first size bytes of an index with the keyed digest that follows them.
+func checkIndex(src io.ReaderAt, size int64, key []byte) error {
+	mac := hmac.New(sha256.New, key)
+	if _, err := io.Copy(mac, io.NewSectionReader(src, 0, size)); err != nil {
+		return fmt.Errorf("reading the index of what was sealed before: %w", err)
+	}
+	sum := make([]byte, sha256.Size)
+	if err := readFullAt(src, sum, size); err != nil {
+		return fmt.Errorf("reading the index of what was sealed before: %w", err)
+	}
+	if !hmac.Equal(sum, mac.Sum(nil)) {
+		return errIndex
+	}
+	return nil
+}
+
 // indexReader reads what indexWriter wrote. Its first error sticks.
 type indexReader struct {
 	in  *bufio.Reader
-	mac hash.Hash
 	off int64
 	err error
 }
@@ -233,7 +260,6 @@ type indexReader struct {
 func (r *indexReader) ReadByte() (byte, error) {
 	b, err := r.in.ReadByte()
 	if err == nil {
-		r.mac.Write([]byte{b})
 		r.off++
 	}
 	return b, err
@@ -261,7 +287,6 @@ func (r *indexReader) bytes(n, most int64) []byte {
 	b := make([]byte, n)
 	_, err := io.ReadFull(r.in, b)
 	r.fail(err)
-	r.mac.Write(b)
 	r.off += n
 	return b
 }
@@ -269,7 +294,7 @@ func (r *indexReader) bytes(n, most int64) []byte {
 // skip passes over digests, which stay in the file.
 func (r *indexReader) skip(n int64) {
 	if r.err == nil {
-		_, err := io.CopyN(r.mac, r.in, n)
+		_, err := r.in.Discard(int(n))
 		r.fail(err)
 		r.off += n
 	}
@@ -281,10 +306,8 @@ func (r *indexReader) entry(size int64) *entry {
 	if e.path == "" || r.err != nil {
 		return nil
 	}
-	e.source = string(r.bytes(int64(r.number()), maxWord))
-	e.kind = Type(r.bytes(int64(r.number()), maxWord))
-	e.status = Status(r.bytes(int64(r.number()), maxWord))
-	numbers := e.numbers()
+	e.source, e.kind, e.status = r.word(), Type(r.word()), Status(r.word())
+	var numbers [entryNumbers]uint64
 	for i := range numbers {
 		numbers[i] = r.number()
 	}
@@ -298,6 +321,11 @@ func (r *indexReader) entry(size int64) *entry {
 	e.at = r.off
 	r.skip(e.count * chunkSum)
 	return e
+}
+
+// word reads one of a few words, of which one copy is kept.
+func (r *indexReader) word() string {
+	return unique.Make(string(r.bytes(int64(r.number()), maxWord))).Value()
 }
 
 // padded keeps an array whole after an error.

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"path"
 	"slices"
 	"strings"
@@ -51,9 +53,10 @@ type collector struct {
 // A visit says how a path is taken.
 type visit struct {
 	source  string
-	listing string // why only metadata is taken; "" takes content
-	depth   int    // levels beneath the target; 0 is what the catalog names
-	left    *int64 // bytes of content that are still taken in a group with a limit
+	listing string   // why only metadata is taken; "" takes content
+	depth   int      // levels beneath the target; 0 is what the catalog names
+	in      *os.File // the directory that it lies in, open; nil to look it up
+	left    *int64   // bytes of content that are still taken in a group with a limit
 }
 
 // newCollector finds every target of the host.
@@ -257,7 +260,7 @@ func (c *collector) visit(p string, v visit) error {
 		row.Type, row.Reason = Dir, why
 		return c.record(row)
 	}
-	fi, err := c.root.Lstat(hostName(p))
+	fi, err := c.lstat(p, v.in)
 	if err != nil {
 		return c.failed(row.Meta, v, err)
 	}
@@ -275,6 +278,14 @@ func (c *collector) visit(p string, v visit) error {
 	}
 	row.Reason = "a " + string(row.Type) + " is never opened"
 	return c.record(row)
+}
+
+// lstat describes a path, which lies in an open directory if one is given.
+func (c *collector) lstat(p string, in *os.File) (fs.FileInfo, error) {
+	if in == nil {
+		return c.root.Lstat(hostName(p))
+	}
+	return c.root.LstatIn(in, hostName(p))
 }
 
 // keepOut says why a path is not even looked at.
@@ -358,7 +369,7 @@ func (c *collector) dir(m Meta, v visit) error {
 		return c.failed(m, v, err)
 	}
 	defer f.Close()
-	v.depth++
+	v.depth, v.in = v.depth+1, f
 	taken := 0
 	ended := ""
 	for ended == "" {

@@ -208,6 +208,7 @@ func runCollect(c *cli.Context, e env) error {
 	defer x.root.Close()
 	x.to = to
 	if c.Bool("snapshot") {
+		debug.SetGCPercent(snapshotGC)
 		return x.thenNotify(x.snapshot())
 	}
 	if c.Bool("estimate") {

@@ -27,6 +27,10 @@ func snapshotFlags() []cli.Flag {
 	}
 }
 
+// snapshotGC is collectGC for a snapshot, which holds the index all the while: going through it every few megabytes would take longer
+// than the rest of an idle one.
+const snapshotGC = 50
+
 // snapshotWait is how long a snapshot waits for another one to end before it gives up.
 const snapshotWait = 5 * time.Second
 

@@ -136,6 +136,17 @@ func (r *Root) Stat(name string) (fs.FileInfo, error) { return r.stat("stat", na
 // Lstat describes a file or the link itself.
 func (r *Root) Lstat(name string) (fs.FileInfo, error) { return r.stat("lstat", name, false) }
 
+// LstatIn is Lstat for a name that lies in an open directory. It spares looking up the whole way again, which is most of the work
+// where many files are described.
+func (r *Root) LstatIn(dir *os.File, name string) (fs.FileInfo, error) {
+	p := place{root: r, dir: int(dir.Fd()), base: filepath.Base(name), path: name}
+	fi, err := p.info()
+	if err != nil {
+		return nil, &fs.PathError{Op: "lstat", Path: name, Err: err}
+	}
+	return fi, nil
+}
+
 func (r *Root) stat(op, name string, follow bool) (fs.FileInfo, error) {
 	p, err := r.find(op, name, follow)
 	if err != nil {
