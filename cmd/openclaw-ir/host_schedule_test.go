@@ -113,7 +113,8 @@ func (v *victim) journal(t *testing.T, args ...string) string {
 func (v *victim) testSystemSchedule(t *testing.T) {
 	v.tool(t, 2, v.asUser(ownTool, "collect", "schedule", "install", "--yes"))
 	v.tool(t, 0, v.command(ownTool, "collect", "schedule", "install", "--dry-run", "--state-dir", "/home/claw/.openclaw"))
-	v.tool(t, 0, v.command(ownTool, "collect", "schedule", "install", "--yes", "--every", "5m", "--keep", "24h,30d,12m", "--notify", "logger -t snapshot-alarm",
+	run(t, v.command("install", "-d", "-m", "700", "-o", hostUser, "/srv/evidence")) // as a disk of the user's would be
+	v.tool(t, 0, v.command(ownTool, "collect", "schedule", "install", "--yes", "--every", "12h", "--to", "/srv/evidence", "--keep", "24h,30d,12m", "--notify", "logger -t snapshot-alarm",
 		"-R", "/etc/openclaw-ir/recipients.txt", "--state-dir", "/home/claw/.openclaw"))
 	for range 2 {
 		v.takeSnapshot(t, true)
@@ -121,6 +122,9 @@ func (v *victim) testSystemSchedule(t *testing.T) {
 	st := v.scheduleStatus(t, 0, v.status())
 	if !st.Enabled || st.Number < 2 || st.Service != "success" || st.LastExit == nil || *st.LastExit != 0 || !st.Next.After(time.Now()) {
 		t.Errorf("the status is %+v", st)
+	}
+	if stored, _ := filepath.Glob(filepath.Join(v.root, "srv/evidence/*.seal")); len(stored) != st.Number {
+		t.Errorf("stored %q of %d", stored, st.Number)
 	}
 	run(t, v.command("systemd-analyze", "verify", "--man=no", "/etc/systemd/system/"+snapshotsUnit))
 	if said := v.journal(t, "-u", snapshotsUnit); !strings.Contains(said, "incremental") || strings.Contains(said, "warning") {
