@@ -163,14 +163,21 @@ const (
 
 // explain looks for an innocent reason why a file is no longer where or what it was, "" for none.
 func (c *collector) explain(e *entry) string {
-	age := c.past.settled.Sub(timeOf(e.mtime))
 	if to := c.past.went[e.path]; to != "" {
 		return fmt.Sprintf("moved to %q", to)
 	}
 	if to := c.past.successor(e.path); to != "" {
 		return fmt.Sprintf("compressed: %q came at the same time, and was not compared", to)
 	}
+	return c.deleted(e)
+}
+
+// deleted says what deletes a file that is gone; of one that is still there, and shorter, that explains nothing.
+func (c *collector) deleted(e *entry) string {
+	age := c.past.settled.Sub(timeOf(e.mtime))
 	switch isLog := e.source != "transcript"; {
+	case c.past.next[e.path].is(e):
+		return ""
 	case isLog && rotated.MatchString(e.path):
 		return "a rotated log, which makes room for the next"
 	case e.source == "log" && age > logsLast:

@@ -49,6 +49,7 @@ func TestAlarms(t *testing.T) {
 		"log grows":                              {func(l *lab) { l.add(gatewayLog, "more\n") }, ""},
 		"log cut":                                {func(l *lab) { l.cut(gatewayLog, 10) }, "cut " + gatewayLog},
 		"young log gone":                         {func(l *lab) { l.remove(gatewayLog) }, "gone " + gatewayLog},
+		"old log cut":                            {func(l *lab) { l.cut("/tmp/openclaw/openclaw-2026-11-26.log", 10) }, "cut /tmp/openclaw/openclaw-2026-11-26.log"},
 		"old log gone":                           {func(l *lab) { l.remove("/tmp/openclaw/openclaw-2026-11-26.log") }, ""},
 		"log rotated": {func(l *lab) {
 			l.rename("/var/log/auth.log", "/var/log/auth.log.1")

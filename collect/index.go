@@ -79,6 +79,11 @@ func (e *entry) sameFile(m *Meta) bool {
 	return e.inode == m.Inode && e.dev == m.Dev && e.born == nanos(m.Btime)
 }
 
+// is reports whether both are one file, at whatever times.
+func (e *entry) is(o *entry) bool {
+	return e != nil && e.inode == o.inode && e.dev == o.dev && e.born == o.born
+}
+
 func nanos(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
