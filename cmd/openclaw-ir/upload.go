@@ -237,7 +237,8 @@ place names a store other than Amazon's. For sftp a key logs in, and the server'
 Examples:
    openclaw-ir collect upload
    openclaw-ir collect upload --to /mnt/usb B.tar.zst.age
-   openclaw-ir collect upload --to 's3://bucket/host-1?endpoint=https://s3.example.org' --lock-days 90 B.tar.zst.age
+   openclaw-ir collect upload --to s3://bucket/host-1 --lock-days 90 B.tar.zst.age
+   openclaw-ir collect upload --to 's3://bucket/h1?endpoint=https://s3.eu' B.tar.zst.age
    openclaw-ir collect upload --to sftp://ir@backup.example.org/in --host-key SHA256:… B.tar.zst.age
 
 ` + exitText,

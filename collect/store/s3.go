@@ -15,6 +15,7 @@ import (
 
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/credentials"
+	"github.com/minio/minio-go/v7/pkg/s3utils"
 )
 
 // A bucket is a store that speaks S3. What Put asks of it is s3:PutObject alone, and with a lock s3:PutObjectRetention: it looks at
@@ -36,6 +37,9 @@ func checkS3(u *url.URL) error {
 	}
 	if u.Host == "" || u.Port() != "" || u.Fragment != "" {
 		return &Error{errors.New("an S3 address names a bucket"), "write it as s3://bucket/prefix, with ?endpoint=https://… for a store other than Amazon's"}
+	}
+	if err := s3utils.CheckValidBucketName(u.Host); err != nil {
+		return fmt.Errorf("not the name of a bucket: %.80q: %w", u.Host, err)
 	}
 	if e := u.Query().Get("endpoint"); e != "" {
 		_, err := parseEndpoint(e)

@@ -244,7 +244,7 @@ func TestAddresses(t *testing.T) {
 		}
 	}
 	for _, bad := range []string{
-		"", "http://example.org/x", "s3://", "s3://bucket:80/x", "s3://bucket/x?secret=hunter2x", "s3://bucket/x?endpoint=https://hunter2x@host",
+		"", "http://example.org/x", "s3://", "s3://ab", "s3://bucket:80/x", "s3://bucket/x?secret=hunter2x", "s3://bucket/x?endpoint=https://hunter2x@host",
 		"s3://key:hunter2x@bucket/x", "s3://hunter2x@bucket", "sftp://example.org/x", "sftp://ir:hunter2x@example.org/x", "sftp://ir@example.org/x?y", "s3://%zz:hunter2x@x",
 	} {
 		if err := Check(bad); err == nil || strings.Contains(err.Error(), "hunter2x") {
