@@ -62,7 +62,11 @@ func noSecrets(tb testing.TB, r *Report) {
 
 // TestBetweenSame compares the real state of every release with itself.
 func TestBetweenSame(t *testing.T) {
-	for _, version := range statetest.Versions() {
+	versions := statetest.Versions()
+	if statetest.Raced() { // which is slow, and finds no more in the others
+		versions = versions[len(versions)-1:]
+	}
+	for _, version := range versions {
 		root := statetest.Root(t, version)
 		if r := between(t, root, root); len(r.Changes) > 0 || r.Noted() || r.Rewritten() {
 			t.Errorf("%s: %q", version, told(r))
@@ -94,10 +98,12 @@ func TestBetweenDatabases(t *testing.T) {
 		kinds     []string // that change
 		rewritten bool
 	}{
-		{"an automation renamed", stateDB, []string{"UPDATE cron_jobs SET name = 'other', job_json = json_set(job_json, '$.name', 'other') WHERE rowid = (SELECT min(rowid) FROM cron_jobs)"}, []string{"automation changed"}, false},
-		{"an automation removed", stateDB, []string{"DELETE FROM cron_jobs WHERE rowid = (SELECT max(rowid) FROM cron_jobs)"}, []string{"automation removed"}, false},
-		{"a sender let in", stateDB, []string{"INSERT INTO channel_pairing_allow_entries (channel_key, account_id, entry, sort_order, updated_at) VALUES ('telegram', 'default', '777', 9, 1795000000000)"}, []string{"pairing added"}, false},
-		{"a device let in", stateDB, []string{"INSERT INTO device_pairing_paired (device_id, public_key, created_at_ms, approved_at_ms) VALUES ('abcdef', 'k', 1, 1795000000000)"}, []string{"device added"}, false},
+		{"what is set up", stateDB, []string{
+			"UPDATE cron_jobs SET name = 'other', job_json = json_set(job_json, '$.name', 'other') WHERE rowid = (SELECT min(rowid) FROM cron_jobs)",
+			"DELETE FROM cron_jobs WHERE rowid = (SELECT max(rowid) FROM cron_jobs)",
+			"INSERT INTO channel_pairing_allow_entries (channel_key, account_id, entry, sort_order, updated_at) VALUES ('telegram', 'default', '777', 9, 1795000000000)",
+			"INSERT INTO device_pairing_paired (device_id, public_key, created_at_ms, approved_at_ms) VALUES ('abcdef', 'k', 1, 1795000000000)",
+		}, []string{"automation changed", "automation removed", "device added", "pairing added"}, false},
 		{"a word of the past", agentDB, []string{"UPDATE transcript_events SET event_json = replace(event_json, 'hello', 'adieu') WHERE seq = 4 AND session_id = (SELECT session_id FROM transcript_events WHERE event_json LIKE '%hello%' AND seq = 4 LIMIT 1)"}, []string{"past changed"}, true},
 		{"rows of the past", stateDB, []string{"DELETE FROM audit_events WHERE sequence > 190", "UPDATE sqlite_sequence SET seq = 190 WHERE name = 'audit_events'"}, []string{"past changed"}, true},
 	} {

@@ -207,20 +207,14 @@ func chainHint(r *collect.ChainReport) string {
 // chainText says what was checked and what does not hold, and last what to keep elsewhere.
 func chainText(e env, place string, r *collect.ChainReport) string {
 	var b strings.Builder
-	tell := func(list []collect.ChainProblem, paint func(string) string) {
-		for i, p := range list {
-			if i == maxGapsShown {
-				fmt.Fprintf(&b, "and %d more; --json lists them\n", len(list)-i)
-				break
-			}
-			fmt.Fprintf(&b, "%s  %s\n", paint(p.Kind), console.Escape(strings.Join(chainWhere(p), "  ")))
-		}
-	}
-	tell(r.Problems, func(kind string) string { return e.console.Paint(console.Bad, "does not hold: "+kind) })
-	tell(r.Unread, func(string) string { return e.console.Paint(console.Bad, "not read") })
-	tell(r.Remarks, func(kind string) string { return "remark: " + kind })
+	tellChain(&b, e, r.Problems, func(kind string) string { return e.console.Paint(console.Bad, "does not hold: "+kind) })
+	tellChain(&b, e, r.Unread, func(string) string { return e.console.Paint(console.Bad, "not read") })
+	tellChain(&b, e, r.Remarks, func(kind string) string { return "remark: " + kind })
 	say := func(name, format string, args ...any) {
 		labelled(&b, e.console.Facts().Width, name, fmt.Sprintf(format, args...))
+	}
+	if r.Others > 0 {
+		place += "; passed over: " + plural(int(r.Others), "other file")
 	}
 	say("place", "%s", place)
 	for i := range r.Chains {
@@ -238,6 +232,17 @@ func chainText(e env, place string, r *collect.ChainReport) string {
 		say("head", "%s", r.Chains[i].Head)
 	}
 	return b.String()
+}
+
+// tellChain writes a line for each thing that is told of a chain.
+func tellChain(b *strings.Builder, e env, list []collect.ChainProblem, head func(kind string) string) {
+	for i, p := range list {
+		if i == maxGapsShown {
+			fmt.Fprintf(b, "and %d more; --json lists them\n", len(list)-i)
+			break
+		}
+		b.WriteString(e.console.FoldOut(head(p.Kind) + "  " + console.Escape(strings.Join(chainWhere(p), "  ")) + "\n"))
+	}
 }
 
 func chainWhere(p collect.ChainProblem) (where []string) {
