@@ -94,6 +94,7 @@ func nanos(t time.Time) int64 {
 // entryNumbers is how many fields are written as numbers.
 const entryNumbers = 14
 
+// numbers are those fields.
 func (e *entry) numbers() [entryNumbers]uint64 {
 	return [...]uint64{
 		uint64(e.state), uint64(e.hostSize), uint64(e.mtime), uint64(e.ctime), e.inode, e.dev,
@@ -211,10 +212,15 @@ func readIndex(src io.ReaderAt, size int64, key []byte) (*index, error) {
 	if err := checkIndex(src, body, key); err != nil {
 		return nil, err
 	}
+	return parseIndex(src, body)
+}
+
+// parseIndex reads an index without the digest at its end.
+func parseIndex(src io.ReaderAt, body int64) (*index, error) {
 	r := &indexReader{in: bufio.NewReaderSize(io.NewSectionReader(src, 0, body), 1<<16)}
 	x := &index{src: src, entries: map[string]*entry{}, said: map[[16]byte]bool{}}
 	for {
-		e := r.entry(size)
+		e := r.entry(body)
 		if r.err != nil {
 			return nil, fmt.Errorf("%w: %v", errIndex, r.err)
 		}
@@ -223,7 +229,7 @@ func readIndex(src io.ReaderAt, size int64, key []byte) (*index, error) {
 		}
 		x.entries[e.path] = e
 	}
-	text := r.bytes(int64(r.number()), maxIndexHead)
+	text := r.bytes(int64(r.number()), min(body, maxIndexHead))
 	if r.err != nil || r.off != body {
 		return nil, fmt.Errorf("%w: its head, %v", errIndex, r.err)
 	}
