@@ -122,6 +122,8 @@ var notedLines = []notedLine{
 	{"collect upload", exitDone, "", ""},
 	{"collect chain verify .", exitFailed, "", "."},
 	{"collect diff B.tar.zst.age host -i key.txt", exitDone, "", "B.tar.zst.age, host"},
+	{"collect schedule install --dry-run --case one -R recipients.txt", anyCode, "collect schedule install --dry-run", ""},
+	{"collect schedule remove --dry-run --case one", anyCode, "collect schedule remove --dry-run", ""},
 	{"contain --dry-run --no-firewall --state-dir STATE", exitDone, "contain --dry-run", ""},
 	{"contain status", exitFailed, "", ""},
 	{"contain undo --dry-run", exitFailed, "contain undo --dry-run", ""},
