@@ -54,6 +54,13 @@ func TestHostAnsible(t *testing.T) {
 			}
 		})
 	}
+	t.Run("schedule", func(t *testing.T) {
+		if out, err := f.play("-e", "openclaw_ir_do=schedule", "-e", "openclaw_ir_keep=24h,30d"); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		run(t, f.command("systemctl", "is-enabled", "openclaw-ir-snapshots.timer"))
+		run(t, f.command("systemctl", "is-active", "openclaw-ir-snapshots.timer"))
+	})
 	t.Run("nothing sealed", func(t *testing.T) {
 		out, err := f.play("-e", `{"openclaw_ir_arguments": ["--no-such-flag"]}`)
 		if err == nil || !strings.Contains(out, "sealed nothing") {
