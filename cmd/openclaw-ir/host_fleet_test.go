@@ -61,6 +61,16 @@ func TestHostAnsible(t *testing.T) {
 		run(t, f.command("systemctl", "is-enabled", "openclaw-ir-snapshots.timer"))
 		run(t, f.command("systemctl", "is-active", "openclaw-ir-snapshots.timer"))
 	})
+	t.Run("package", func(t *testing.T) {
+		deb, sum := f.makePackage(t, tool)
+		for range 2 { // the second time it is there already
+			out, err := f.play("-e", "openclaw_ir_binary=", "-e", "openclaw_ir_package="+deb, "-e", "openclaw_ir_sha256="+sum, "-e", "openclaw_ir_do=none")
+			if err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+		}
+		run(t, f.command("/usr/bin/openclaw-ir", "--version"))
+	})
 	t.Run("nothing sealed", func(t *testing.T) {
 		out, err := f.play("-e", `{"openclaw_ir_arguments": ["--no-such-flag"]}`)
 		if err == nil || !strings.Contains(out, "sealed nothing") {
@@ -88,10 +98,6 @@ func newFleet(t *testing.T, h *host, tool string) *fleet {
 	key := filepath.Join(f.dir, "key.txt")
 	run(t, exec.Command("age-keygen", "-o", key))
 	recipient := strings.TrimSpace(string(run(t, exec.Command("age-keygen", "-y", key))))
-	text, err := os.ReadFile(tool)
-	if err != nil {
-		t.Fatal(err)
-	}
 	inventory := fmt.Sprintf("[openclaw]\nvictim ansible_host=%s ansible_user=root\n", hostV4)
 	if err := os.WriteFile(filepath.Join(f.dir, "inventory"), []byte(inventory), 0o600); err != nil {
 		t.Fatal(err)
@@ -99,10 +105,38 @@ func newFleet(t *testing.T, h *host, tool string) *fleet {
 	ssh := "-F none -o StrictHostKeyChecking=yes -o UserKnownHostsFile=" + filepath.Join(h.keys, "known_hosts")
 	f.args = []string{
 		"ansible-playbook", "-i", filepath.Join(f.dir, "inventory"), "--private-key", filepath.Join(h.keys, "key"), "--ssh-common-args", ssh,
-		"../../collect/fleet/ansible/collect.yml", "-e", "openclaw_ir_binary=" + tool, "-e", fmt.Sprintf("openclaw_ir_sha256=%x", sha256.Sum256(text)),
+		"../../collect/fleet/ansible/collect.yml", "-e", "openclaw_ir_binary=" + tool, "-e", "openclaw_ir_sha256=" + fileSum(t, tool),
 		"-e", `{"openclaw_ir_recipients": ["` + recipient + `"]}`, "-e", "openclaw_ir_fetch_dir=" + filepath.Join(f.dir, "bundles"),
 	}
 	return f
+}
+
+func fileSum(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("%x", sha256.Sum256(text))
+}
+
+// makePackage makes a package of the tool alone, and returns its name and checksum.
+func (f *fleet) makePackage(t *testing.T, tool string) (deb, sum string) {
+	t.Helper()
+	tree := filepath.Join(f.dir, "tree")
+	control := "Package: openclaw-ir\nVersion: 0.0.1\nArchitecture: all\nMaintainer: test <test@example.org>\nDescription: test\n"
+	for _, dir := range []string{"DEBIAN", "usr/bin"} {
+		if err := os.MkdirAll(filepath.Join(tree, dir), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(tree, "DEBIAN/control"), []byte(control), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	run(t, exec.Command("install", "-m", "755", tool, filepath.Join(tree, "usr/bin/openclaw-ir")))
+	deb = filepath.Join(f.dir, "openclaw-ir.deb")
+	run(t, exec.Command("dpkg-deb", "--root-owner-group", "-Zgzip", "--build", tree, deb))
+	return deb, fileSum(t, deb)
 }
 
 // installPython gives the host what Ansible runs there. The host's own network leads nowhere, so it is installed from outside.
