@@ -156,6 +156,12 @@ func TestBulkInPart(t *testing.T) {
 	if _, said := runBulk(t, nothingSet, exitPartial, args...); !strings.Contains(said, "0 new, 19 there already, 9 refused") {
 		t.Error(said)
 	}
+	u := newUploader(t) // opens a case, whose log is to say that something left the host
+	u.collect(t, 0)
+	u.command(t, exitPartial, append([]string{"analyze"}, args...)...)
+	if log, err := os.ReadFile(filepath.Join(u.cases, "one", "custody.jsonl")); err != nil || !strings.Contains(string(log), "analyze --bulk") {
+		t.Errorf("%v: the custody log does not tell of it:\n%s", err, log)
+	}
 	server.Close()
 	if _, said := runBulk(t, nothingSet, exitFailed, args...); !strings.Contains(said, "refused") || !strings.Contains(said, "tried") {
 		t.Error(said)

@@ -101,6 +101,9 @@ func mode(c *cli.Context) (flags string) {
 			flags += " --" + name
 		}
 	}
+	if c.String("bulk") != "" { // it left the host
+		flags += " --bulk"
+	}
 	return flags
 }
 
