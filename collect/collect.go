@@ -1,6 +1,7 @@
 package collect
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -216,7 +217,12 @@ func (c *collector) artifact(a host.Artifact) error {
 		pw.CloseWithError(ctx.Err())
 	})
 	defer stop()
-	row, err := c.w.AddStream(m, &budgetReader{c: c, r: pr, path: a.Name})
+	in := bufio.NewReader(&budgetReader{c: c, r: pr, path: a.Name})
+	if _, err := in.Peek(1); errors.Is(err, host.ErrEnded) {
+		m.Type = ""
+		return c.record(Row{Meta: m, Status: Missing, Reason: host.ErrEnded.Error()})
+	}
+	row, err := c.w.AddStream(m, in)
 	return c.done(row, err)
 }
 

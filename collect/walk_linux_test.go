@@ -605,6 +605,7 @@ func TestArtifacts(t *testing.T) {
 			fmt.Fprint(w, "note")
 			return exec.ErrNotFound
 		}},
+		{Name: "live/ended", Source: "process", Timeout: time.Second, Write: func(context.Context, io.Writer) error { return host.ErrEnded }},
 	}
 	id := newKey(t)
 	bundle, _ := build(t, id, func(w *Writer) {
@@ -618,7 +619,7 @@ func TestArtifacts(t *testing.T) {
 	})
 	got := taken{Bundle: open(t, bundle, id)}
 	got.rows = rowsOf(t, got.Bundle)
-	got.want(t, map[string]string{"live/hangs": "truncated: deadline", "live/fails": "truncated: no more", "live/absent": "collected"})
+	got.want(t, map[string]string{"live/hangs": "truncated: deadline", "live/fails": "truncated: no more", "live/absent": "collected", "live/ended": "missing: has ended"})
 	if text := got.content(t, "live/hangs"); string(text) != "before" {
 		t.Errorf("%q", text)
 	}

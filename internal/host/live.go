@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -216,6 +217,9 @@ func environs(r *Root, processes []Process) []Artifact {
 	return list
 }
 
+// ErrEnded says that a process ended before it could be read: on a host that lives, some always do.
+var ErrEnded = errors.New("the process has ended")
+
 func environ(r *Root, p Process) writeFunc {
 	return func(ctx context.Context, w io.Writer) error {
 		dir := fmt.Sprintf("proc/%d/", p.PID)
@@ -237,6 +241,9 @@ func environ(r *Root, p Process) writeFunc {
 			}
 			return e, err
 		})
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ESRCH) {
+			return ErrEnded
+		}
 		if err == nil && e.cut {
 			err = errors.New("cut at 32 MiB")
 		}

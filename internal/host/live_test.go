@@ -188,8 +188,11 @@ func TestSnapshotOfFakeHost(t *testing.T) {
 	// A reused pid must not lend its environment.
 	p := find(t, mustProcesses(t, r), 100)
 	p.Start++
-	if err := environ(r, p)(t.Context(), io.Discard); err == nil {
-		t.Error("took the environment of another process")
+	if err := environ(r, p)(t.Context(), io.Discard); !errors.Is(err, ErrEnded) {
+		t.Errorf("took the environment of another process: %v", err)
+	}
+	if err := environ(r, Process{PID: 1 << 30})(t.Context(), io.Discard); !errors.Is(err, ErrEnded) {
+		t.Errorf("of a process that is no more: %v", err)
 	}
 }
 
