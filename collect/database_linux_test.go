@@ -8,26 +8,22 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime/debug"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/clawbook/openclaw-ir/internal/sqlite"
+	"github.com/clawbook/openclaw-ir/internal/statetest"
 )
 
 // rest leaves some of the machine to the others between two bursts of writes. Under the race detector a reading takes
 // several times as long, and the database has to hold still for it as long in proportion.
-var rest = 2 * time.Millisecond * time.Duration(slowness())
-
-func slowness() int {
-	info, ok := debug.ReadBuildInfo()
-	if ok && slices.ContainsFunc(info.Settings, func(s debug.BuildSetting) bool { return s.Key == "-race" && s.Value == "true" }) {
-		return 20
+var rest = func() time.Duration {
+	if statetest.Raced() {
+		return 40 * time.Millisecond
 	}
-	return 1
-}
+	return 2 * time.Millisecond
+}()
 
 // writeForever lets the sqlite3 command write to a database until the test ends, and returns once it has begun.
 func writeForever(t *testing.T, db, pragmas string) {

@@ -12,9 +12,7 @@ import (
 	"time"
 
 	"github.com/clawbook/openclaw-ir/analyze"
-	"github.com/clawbook/openclaw-ir/analyze/rules"
 	"github.com/clawbook/openclaw-ir/internal/console"
-	"github.com/clawbook/openclaw-ir/internal/ioc"
 	"github.com/clawbook/openclaw-ir/internal/openclaw"
 	"github.com/clawbook/openclaw-ir/internal/secret"
 	"github.com/clawbook/openclaw-ir/internal/severity"
@@ -132,10 +130,10 @@ func judged(c *cli.Context, e env, src *source, t analyze.Options) (*analyze.Fin
 	}
 	o := analyze.FindingsOptions{Find: t.Find, Agent: t.Agent, Session: t.Session, Since: t.Since, Until: t.Until, Now: src.now}
 	var err error
-	if o.Rules, err = rules.Load(); err != nil {
+	if o.Rules, err = loadRules(c); err != nil {
 		return nil, err
 	}
-	if o.Indicators, err = ioc.Builtin(); err != nil {
+	if o.Indicators, err = loadIndicators(c, e); err != nil {
 		return nil, err
 	}
 	return investigate(c, e, src, o)

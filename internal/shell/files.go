@@ -76,7 +76,7 @@ func isDevice(path string) bool {
 	case "/dev/null", "/dev/stdin", "/dev/stdout", "/dev/stderr", "/dev/tty", "/dev/zero", "/dev/random", "/dev/urandom":
 		return true
 	}
-	return strings.HasPrefix(path, "/dev/fd/") || strings.HasPrefix(path, "<(") || strings.HasPrefix(path, ">(")
+	return strings.HasPrefix(path, descriptor) || strings.HasPrefix(path, "<(") || strings.HasPrefix(path, ">(")
 }
 
 // reach notes the files and hosts that a program's words name.
