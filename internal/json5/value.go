@@ -1,7 +1,8 @@
 // Package json5 reads JSON5 1.0, the format of OpenClaw's configuration files, and keeps the byte
 // positions of every key and value, so that one value can be replaced and every other byte be left alone.
 //
-// It accepts what Node's json5 package (2.2.3) accepts, with two differences: nesting is limited to
+// It accepts what Node's json5 package (2.2.3) accepts, with which every release of OpenClaw reads its configuration (since
+// 2026.9.6 after JSON.parse, which reads no text otherwise), with two differences: nesting is limited to
 // [MaxDepth], and letters of unquoted keys are those of Go's Unicode tables, which are newer than Node's.
 // Every JSON text is a JSON5 text, so it reads OpenClaw's JSON stores too.
 //
