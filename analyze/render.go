@@ -2,9 +2,9 @@ package analyze
 
 import (
 	"encoding/csv"
-	"encoding/json"
 	"fmt"
 	"io"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -251,11 +251,15 @@ func (r *Renderer) text(s string) string {
 var columns = []string{"time", "kind", "id", "agent", "session", "session_key", "asker", "owner", "tool", "call_id", "what", "cwd", "target", "bytes", "status", "exit_code", "duration_ms", "error", "marks", "source", "form", "line", "sha256", "level", "rule"}
 
 // A CSV writes events as comma-separated values with a heading (RFC 4180). A spreadsheet must not take an
-// intruder's text for a formula, so a cell that begins like one begins with an apostrophe.
+// intruder's text for a formula, so an apostrophe stands before what begins like one: at the beginning of a cell, and after a
+// semicolon, for where commas are written in numbers a spreadsheet parts cells there.
 type CSV struct {
 	r *Renderer
 	w *csv.Writer
 }
+
+// formula is what a spreadsheet computes, with what may stand before it. Tabs and ends of lines are escaped already.
+var formula = regexp.MustCompile(`(^|;)([ \x{3000}"]*[=+\-@＝＋－＠])`)
 
 // NewCSV writes the heading.
 func NewCSV(w io.Writer, r *Renderer) (*CSV, error) {
@@ -277,10 +281,7 @@ func (c *CSV) Write(e *Event) error {
 		rec.Level, rec.Rule,
 	}
 	for i, cell := range cells {
-		cells[i] = console.Escape(cell)
-		if strings.IndexAny(cell, "=+-@\t\r\n＝＋－＠") == 0 {
-			cells[i] = "'" + cells[i]
-		}
+		cells[i] = formula.ReplaceAllString(console.Escape(cell), "$1'$2")
 	}
 	return c.w.Write(cells)
 }
@@ -299,7 +300,7 @@ const timesketchMin = 3
 // at least three lines.
 type Timesketch struct {
 	r     *Renderer
-	enc   *json.Encoder
+	enc   *console.JSONLines
 	lines int
 	last  timesketchLine
 	cutter
@@ -329,9 +330,7 @@ type timesketchLine struct {
 
 // NewTimesketch returns a writer of Timesketch lines.
 func NewTimesketch(w io.Writer, r *Renderer) *Timesketch {
-	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(false)
-	return &Timesketch{r: r, enc: enc}
+	return &Timesketch{r: r, enc: console.NewBareJSONLines(w)}
 }
 
 // Write writes one event.
@@ -353,7 +352,7 @@ func (t *Timesketch) Write(e *Event) error {
 		line.Path = t.cut(rec.What)
 	}
 	t.last, t.lines = line, t.lines+1
-	return t.enc.Encode(line)
+	return t.enc.Write(line)
 }
 
 // Flush adds lines until there are as many as Timesketch needs; with no event at all there is nothing to import.
@@ -361,7 +360,7 @@ func (t *Timesketch) Flush() error {
 	for ; t.lines > 0 && t.lines < timesketchMin; t.lines++ {
 		pad := t.last
 		pad.Message, pad.Desc, pad.DataType, pad.Tag = "openclaw-ir: a line added because Timesketch imports no fewer than three", "padding", "openclaw:padding", []string{"padding"}
-		if err := t.enc.Encode(pad); err != nil {
+		if err := t.enc.Write(pad); err != nil {
 			return err
 		}
 	}

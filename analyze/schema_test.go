@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/clawbook/openclaw-ir/internal/console"
+	"github.com/clawbook/openclaw-ir/internal/inerttest"
 	"github.com/clawbook/openclaw-ir/internal/openclaw"
 	"github.com/clawbook/openclaw-ir/internal/severity"
 	"github.com/clawbook/openclaw-ir/internal/sigma"
@@ -67,10 +69,9 @@ var schemas = sync.OnceValue(func() (s struct {
 
 func documents(t testing.TB, docs ...Document) string {
 	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
+	lines := console.NewBareJSONLines(&b) // as the commands do
 	for _, d := range docs {
-		if err := enc.Encode(d.Body); err != nil {
+		if err := lines.Write(d.Body); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -78,10 +79,10 @@ func documents(t testing.TB, docs ...Document) string {
 }
 
 // checkDocuments holds JSON lines to a schema.
-func checkDocuments(t fataler, text string, want int, check func(map[string]any) error) {
-	n := 0
-	for line := range strings.Lines(text) {
-		n++
+func checkDocuments(t inerttest.TB, text string, want int, check func(map[string]any) error) {
+	t.Helper()
+	lines := inerttest.JSONLines(t, "the documents", text)
+	for _, line := range lines {
 		var m map[string]any
 		d := json.NewDecoder(strings.NewReader(line))
 		d.UseNumber()
@@ -93,8 +94,8 @@ func checkDocuments(t fataler, text string, want int, check func(map[string]any)
 			t.Fatalf("%v: %s", err, line)
 		}
 	}
-	if n != want {
-		t.Fatalf("%d documents of %d", n, want)
+	if len(lines) != want {
+		t.Fatalf("%d documents of %d", len(lines), want)
 	}
 }
 

@@ -2,29 +2,23 @@ package report
 
 import (
 	"bytes"
-	"regexp"
 	"strings"
 	"testing"
 	"unicode/utf8"
 
-	"github.com/clawbook/openclaw-ir/internal/console"
+	"github.com/clawbook/openclaw-ir/internal/inerttest"
 	"github.com/clawbook/openclaw-ir/internal/openclaw"
 )
 
 func gap(text string) openclaw.Gap { return openclaw.Gap{Path: text, What: text} }
 
-// alive are what programs make links and more of.
-var alive = regexp.MustCompile(`(?i)https?://|www\.[a-z]|\bevil\.example|[a-z0-9]@[a-z0-9-]+\.[a-z]|198\.51\.100\.7`)
-
 // checkText fails if a letter moves the cursor, hides something, holds a link, or a quotation in it can be ended from inside.
 func checkText(tb testing.TB, text string) {
 	tb.Helper()
+	inerttest.Letter(tb, "the letter", text)
 	inside := false
 	for line := range strings.Lines(text) {
 		line = strings.TrimSuffix(line, "\n")
-		if console.Escape(strings.ReplaceAll(line, `\`, "")) != strings.ReplaceAll(line, `\`, "") {
-			tb.Fatalf("not inert: %q", line)
-		}
 		switch {
 		case line == untrusted.begins || line == ownWords.begins:
 			if inside {
@@ -38,9 +32,6 @@ func checkText(tb testing.TB, text string) {
 			inside = false
 		case inside && !strings.HasPrefix(line, strings.TrimSpace(fence)):
 			tb.Fatalf("in a quotation, without its mark: %q", line)
-		}
-		if m := alive.FindString(line); m != "" {
-			tb.Fatalf("%q is alive in %q", m, line)
 		}
 	}
 	if inside {

@@ -4,36 +4,12 @@ import (
 	"bytes"
 	"io"
 	"mime"
-	netmail "net/mail"
 	"strings"
 	"testing"
 
+	"github.com/clawbook/openclaw-ir/internal/inerttest"
 	gomail "github.com/wneessen/go-mail"
 )
-
-// readMail reads a mail as the standard library does, and checks what every mail has to be.
-func readMail(tb testing.TB, data []byte) *netmail.Message {
-	tb.Helper()
-	for line := range bytes.Lines(data) {
-		line = bytes.TrimSuffix(line, []byte("\r\n"))
-		if len(line) > 998 || bytes.ContainsAny(line, "\r\n\x00") || bytes.ContainsFunc(line, func(r rune) bool { return r > 0x7e || r < ' ' && r != '\t' }) {
-			tb.Fatalf("not a line of a mail: %q", line)
-		}
-	}
-	m, err := netmail.ReadMessage(bytes.NewReader(data))
-	if err != nil {
-		tb.Fatal(err)
-	}
-	for name, values := range m.Header {
-		if !strings.Contains(" To Subject X-Unsent Mime-Version Content-Type Content-Transfer-Encoding ", " "+name+" ") || len(values) != 1 {
-			tb.Fatalf("header %s: %q", name, values)
-		}
-	}
-	if m.Header.Get("X-Unsent") != "1" {
-		tb.Fatal("no draft")
-	}
-	return m
-}
 
 // parseMail reads a mail with a library that has not written it.
 func parseMail(tb testing.TB, data []byte) *gomail.Msg {
@@ -68,7 +44,7 @@ func TestMail(t *testing.T) {
 			if err := tmpl.WriteText(&text, story); err != nil {
 				t.Fatal(err)
 			}
-			m := readMail(t, data.Bytes())
+			m := inerttest.Mail(t, "the mail", data.Bytes())
 			if to := m.Header.Get("To"); to != "<support@clawbook.io>" {
 				t.Errorf("to %q", to)
 			}
@@ -94,7 +70,7 @@ func TestAttachments(t *testing.T) {
 	if err := Templates()[0].WriteMail(&again, hostileStory(nasty), "", attached...); err != nil || !bytes.Equal(data.Bytes(), again.Bytes()) {
 		t.Errorf("the same letter gives other bytes: %v", err)
 	}
-	if to := readMail(t, data.Bytes()).Header.Get("To"); to != "" {
+	if to := inerttest.Mail(t, "the mail", data.Bytes()).Header.Get("To"); to != "" {
 		t.Errorf("to %q", to)
 	}
 	m := parseMail(t, data.Bytes())
@@ -141,7 +117,7 @@ func FuzzMail(f *testing.F) {
 		if err := Templates()[0].WriteText(&letter, s); err != nil {
 			t.Fatal(err)
 		}
-		readMail(t, data.Bytes())
+		inerttest.Mail(t, "the mail", data.Bytes())
 		if got := bodyOf(t, parseMail(t, data.Bytes())); got != letter.String() {
 			t.Fatalf("the text is not the letter: %q", got)
 		}

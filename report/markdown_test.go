@@ -2,38 +2,10 @@ package report
 
 import (
 	"bytes"
-	"strings"
 	"testing"
 
-	"github.com/yuin/goldmark"
-	"github.com/yuin/goldmark/ast"
-	"github.com/yuin/goldmark/extension"
-	"github.com/yuin/goldmark/text"
+	"github.com/clawbook/openclaw-ir/internal/inerttest"
 )
-
-// checkMarkdown parses as GitHub does, and fails for whatever is more than text, code, headings and lists, and for a mention or
-// a reference in text.
-func checkMarkdown(tb testing.TB, source []byte) {
-	tb.Helper()
-	doc := goldmark.New(goldmark.WithExtensions(extension.GFM)).Parser().Parse(text.NewReader(source))
-	err := ast.Walk(doc, func(n ast.Node, entering bool) (ast.WalkStatus, error) {
-		switch n := n.(type) {
-		case *ast.CodeSpan, *ast.FencedCodeBlock:
-			return ast.WalkSkipChildren, nil
-		case *ast.Document, *ast.Heading, *ast.Paragraph, *ast.List, *ast.ListItem, *ast.TextBlock:
-		case *ast.Text:
-			if s := string(n.Value(source)); entering && strings.ContainsAny(s, "@\x01\x02\x1b") || strings.Contains(s, "#1") {
-				tb.Fatalf("alive in text: %q", s)
-			}
-		default:
-			tb.Fatalf("a %v", n.Kind())
-		}
-		return ast.WalkContinue, nil
-	})
-	if err != nil {
-		tb.Fatal(err)
-	}
-}
 
 func TestMarkdown(t *testing.T) {
 	for _, story := range []*Story{hostileStory(nasty), hostileStory("```\n````\n~~~ ` ``"), hostileStory("- [ ] x\n1. y\n===\n---"), {}} {
@@ -42,7 +14,7 @@ func TestMarkdown(t *testing.T) {
 			if err := tmpl.WriteMarkdown(&md, story); err != nil {
 				t.Fatal(err)
 			}
-			checkMarkdown(t, md.Bytes())
+			inerttest.Markdown(t, tmpl.Name, md.Bytes())
 		}
 	}
 }
@@ -60,7 +32,7 @@ func FuzzMarkdown(f *testing.F) {
 			if err := tmpl.WriteMarkdown(&md, hostileStory(text)); err != nil {
 				t.Fatal(err)
 			}
-			checkMarkdown(t, md.Bytes())
+			inerttest.Markdown(t, tmpl.Name, md.Bytes())
 		}
 	})
 }

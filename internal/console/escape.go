@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -17,7 +18,8 @@ import (
 //   - other characters that cannot be seen or that move their neighbours (C1
 //     controls, bidi controls, zero-width characters, tags, variation selectors,
 //     fillers, line separators, odd spaces, private use) become \uHHHH or
-//     \UHHHHHHHH.
+//     \UHHHHHHHH, and so do marks (accents) that stand on no character of s, or
+//     above more than four others: a pile of them hides the lines around it.
 //
 // Everything else is kept, and a string with nothing to escape is returned
 // itself. No two strings have the same escaped form: [Unescape] is the inverse.
@@ -68,12 +70,15 @@ func appendHex(dst []byte, v uint32, digits int) []byte {
 	return dst
 }
 
+// maxMarks is how many marks one character may have. Scripts that pile them up use three, and seldom four.
+const maxMarks = 4
+
 // cleanPrefix returns how much of s can be shown as it is.
 func cleanPrefix(s string, backslash bool) int {
-	i := 0
+	i, marks := 0, pile(maxMarks) // a mark at the beginning would stand on what is not of s
 	for i < len(s) {
 		for i+8 <= len(s) && cleanWord(load64(s, i)) {
-			i += 8
+			i, marks = i+8, 0
 		}
 		if i == len(s) {
 			break
@@ -82,11 +87,11 @@ func cleanPrefix(s string, backslash bool) int {
 			if c < ' ' || c == 0x7f || c == '\\' && backslash {
 				return i
 			}
-			i++
+			i, marks = i+1, 0
 			continue
 		}
 		r, size := utf8.DecodeRuneInString(s[i:])
-		if size == 1 || !visible(r) {
+		if marks.hides(r) || size == 1 || !visible(r) {
 			return i
 		}
 		i += size
@@ -134,6 +139,19 @@ func visible(r rune) bool {
 		return true
 	}
 	return strconv.IsPrint(r)
+}
+
+// A pile counts the marks that stand on one character.
+type pile int
+
+// hides reports whether r, which comes next, is a mark too many.
+func (p *pile) hides(r rune) bool {
+	if r < 0x0300 || !unicode.In(r, unicode.Mn, unicode.Me) {
+		*p = 0
+		return false
+	}
+	*p++
+	return *p > maxMarks
 }
 
 var errEscape = errors.New("not an escaped text")

@@ -77,8 +77,10 @@ func (j *JSONLines) flush() error {
 // appendJSONSafe escapes the characters of valid JSON that are not visible.
 // Outside ASCII these stand only inside strings, and so does DEL.
 func appendJSONSafe(dst, line []byte) []byte {
+	var marks pile
 	for len(line) > 0 {
 		if c := line[0]; c < 0x7f {
+			marks = 0
 			n := 1
 			for n < len(line) && line[n] < 0x7f {
 				n++
@@ -90,7 +92,7 @@ func appendJSONSafe(dst, line []byte) []byte {
 		r, size := utf8.DecodeRune(line)
 		high, low := utf16.EncodeRune(r)
 		switch {
-		case r != 0x7f && visible(r):
+		case !marks.hides(r) && r != 0x7f && visible(r):
 			dst = append(dst, line[:size]...)
 		case high != utf8.RuneError:
 			dst = appendHex(append(dst, `\u`...), uint32(high), 4)

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/clawbook/openclaw-ir/internal/inerttest"
 	"pgregory.net/rapid"
 )
 
@@ -84,7 +85,7 @@ func TestJSONLinesRoundTrip(t *testing.T) {
 		}
 		_, line, _ := strings.Cut(b.String(), "\n")
 		line = strings.TrimSuffix(line, "\n")
-		checkVisible(t, line)
+		inerttest.JSONLines(t, "the line", line)
 		var out row
 		if err := json.Unmarshal([]byte(line), &out); err != nil || out.Text != in {
 			t.Fatalf("%q became %q: %v", in, out.Text, err)
