@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"github.com/clawbook/openclaw-ir/internal/console"
+	"github.com/clawbook/openclaw-ir/internal/host"
 )
 
 func main() {
@@ -22,9 +23,9 @@ func main() {
 	// fails, and the command ends as for any other error.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	streams := console.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}
-	os.Exit(run(ctx, os.Args, env{
-		console: console.New(streams, console.FactsOf(streams, os.Getenv)),
-		getenv:  os.Getenv,
-		uid:     os.Getuid(),
-	}))
+	e := env{console: console.New(streams, console.FactsOf(streams, os.Getenv)), getenv: os.Getenv, uid: os.Getuid()}
+	if err := host.Seclude(); err != nil {
+		e.console.Warningf("%v", err)
+	}
+	os.Exit(run(ctx, os.Args, e))
 }
