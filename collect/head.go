@@ -157,9 +157,6 @@ func LastLink(cs *casefile.Case) (*SignedSeal, string, error) {
 	return nil, "", nil
 }
 
-// staleAfter is how old a temporary file is that nobody is writing any more.
-const staleAfter = time.Hour
-
 // tidy takes away what a snapshot left that was killed: bundles without a seal are no part of the chain, and the next link holds what
 // they hold.
 func (s *snapshot) tidy() error {
@@ -169,14 +166,10 @@ func (s *snapshot) tidy() error {
 	}
 	for _, f := range files {
 		m := linkName.FindStringSubmatch(f.Name())
-		old := false
-		if fi, err := f.Info(); err == nil && strings.HasPrefix(f.Name(), ".tmp-") {
-			old = time.Since(fi.ModTime()) > staleAfter
-		}
 		begun := m != nil && (m[2] == partialSuffix || m[2] == "" && !slices.ContainsFunc(files, func(g fs.DirEntry) bool {
 			return g.Name() == f.Name()+SealSuffix
 		}))
-		if old || begun {
+		if begun {
 			if err := s.disk.remove(bundlePath(f.Name())); err != nil {
 				return fmt.Errorf("removing what was never finished: %w", err)
 			}

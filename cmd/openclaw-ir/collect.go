@@ -413,32 +413,37 @@ func (x *collection) failed(cs *casefile.Case, out *output, err error) error {
 
 // finish puts bundle and seal in place and records where they are.
 func (x *collection) finish(cs *casefile.Case, b *sealed, w *collect.Writer, to []collect.Recipient) error {
-	signer, err := cs.Signer()
-	if err != nil {
-		return err
+	var err error
+	if b.seal, err = x.sign(cs, b.summary, to); err == nil {
+		b.sealName, err = b.out.commit(b.seal)
 	}
-	head, _, err := cs.Head()
 	if err != nil {
-		return err
-	}
-	previous, err := lastSeal(cs)
-	if err != nil {
-		return err
-	}
-	b.seal, err = collect.Seal{
-		Bundle: x.name, Ciphertext: b.summary.Ciphertext, ManifestSHA256: b.summary.ManifestSHA256, Recipients: collect.Descriptions(to), Created: time.Now(),
-		Host: x.host, Case: cs.Name(), CustodyHead: head, PrevSeal: previous, Tool: "openclaw-ir " + version(),
-	}.Sign(signer)
-	if err != nil {
-		return err
-	}
-	if b.sealName, err = b.out.commit(b.seal); err != nil {
 		return x.failed(cs, b.out, err)
 	}
 	if err := cs.WriteFile(collect.LastSeal, []byte(collect.SealDigest(b.seal)+"\n")); err != nil {
 		return err
 	}
 	return x.record(cs, b, w)
+}
+
+// sign makes the seal of a bundle that is closed.
+func (x *collection) sign(cs *casefile.Case, bundle collect.Summary, to []collect.Recipient) ([]byte, error) {
+	signer, err := cs.Signer()
+	if err != nil {
+		return nil, err
+	}
+	head, _, err := cs.Head()
+	if err != nil {
+		return nil, err
+	}
+	previous, err := lastSeal(cs)
+	if err != nil {
+		return nil, err
+	}
+	return collect.Seal{
+		Bundle: x.name, Ciphertext: bundle.Ciphertext, ManifestSHA256: bundle.ManifestSHA256, Recipients: collect.Descriptions(to), Created: time.Now(),
+		Host: x.host, Case: cs.Name(), CustodyHead: head, PrevSeal: previous, Tool: "openclaw-ir " + version(),
+	}.Sign(signer)
 }
 
 // record leaves in the case the bundle's index and the line about it in the custody log.

@@ -8,18 +8,23 @@ import (
 	"path/filepath"
 
 	"github.com/clawbook/openclaw-ir/internal/casefile"
+	"github.com/clawbook/openclaw-ir/internal/durable"
 )
 
 // An output is where a bundle is written: a file that gets its name only when it is whole, or a pipe.
 type output struct {
 	name     string // as the user is told
 	w        *bufio.Writer
+	dir      *os.Root // where the bundle and the seal lie; of a pipe the seal alone
 	file     *os.File // nil for a pipe
 	sealName string
 	done     bool
 }
 
-const partial = ".partial"
+const (
+	partial      = ".partial"
+	outputBuffer = 256 << 10
+)
 
 // openOutput opens the place that -o names, and by default one in the case.
 func (x *collection) openOutput(cs *casefile.Case) (*output, error) {
@@ -31,7 +36,11 @@ func (x *collection) openOutput(cs *casefile.Case) (*output, error) {
 		if err != nil {
 			return nil, usageError("pipe it: openclaw-ir collect -o - | …", "%v", err)
 		}
-		return &output{name: "-", w: bufio.NewWriterSize(w, 256<<10), sealName: inCase + ".seal"}, nil
+		dir, err := os.OpenRoot(filepath.Dir(inCase))
+		if err != nil {
+			return nil, fmt.Errorf("making the seal: %w", err)
+		}
+		return &output{name: "-", w: bufio.NewWriterSize(w, outputBuffer), dir: dir, sealName: inCase + ".seal"}, nil
 	case "":
 		name = inCase
 	default:
@@ -40,11 +49,15 @@ func (x *collection) openOutput(cs *casefile.Case) (*output, error) {
 	if _, err := os.Lstat(name); err == nil {
 		return nil, usageError("name another file with -o", "%q exists, and evidence is never overwritten", name)
 	}
-	f, err := os.OpenFile(name+partial, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	dir, err := os.OpenRoot(filepath.Dir(name))
 	if err != nil {
 		return nil, fmt.Errorf("making the bundle: %w", err)
 	}
-	return &output{name: name, w: bufio.NewWriterSize(f, 256<<10), file: f, sealName: name + ".seal"}, nil
+	f, err := dir.OpenFile(filepath.Base(name)+partial, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("making the bundle: %w", errors.Join(err, dir.Close()))
+	}
+	return &output{name: name, w: bufio.NewWriterSize(f, outputBuffer), dir: dir, file: f, sealName: name + ".seal"}, nil
 }
 
 // paths are the absolute paths of what is being written, which must not be collected into itself.
@@ -73,14 +86,12 @@ func (o *output) commit(seal []byte) (sealName string, err error) {
 			return "", err
 		}
 	}
-	if err := writeNew(o.sealName, seal); err != nil {
+	if err := durable.Create(o.dir, filepath.Base(o.sealName), seal); err != nil {
 		return "", fmt.Errorf("writing the seal: %w", err)
 	}
 	if o.file != nil {
-		if err := nameWhole(o.name); err != nil {
-			return "", err
-		}
-		if err := syncDir(filepath.Dir(o.name)); err != nil {
+		name := filepath.Base(o.name)
+		if err := durable.Name(o.dir, name+partial, name); err != nil {
 			return "", err
 		}
 	}
@@ -88,40 +99,14 @@ func (o *output) commit(seal []byte) (sealName string, err error) {
 	return o.sealName, nil
 }
 
-// nameWhole gives a finished file its name. Link, unlike Rename, never replaces a file that came meanwhile; a
-// memory stick has no links.
-func nameWhole(name string) error {
-	err := os.Link(name+partial, name)
-	if err == nil {
-		return os.Remove(name + partial)
-	}
-	if errors.Is(err, os.ErrExist) {
-		return err
-	}
-	return os.Rename(name+partial, name)
-}
-
+// writeNew writes a file that must not exist yet, whole or not at all.
 func writeNew(name string, data []byte) error {
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	dir, err := os.OpenRoot(filepath.Dir(name))
 	if err != nil {
 		return err
 	}
-	if _, err = f.Write(data); err == nil {
-		err = f.Sync()
-	}
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	return err
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
+	defer dir.Close()
+	return durable.Create(dir, filepath.Base(name), data)
 }
 
 // keep leaves what was written of a bundle that failed, and returns its name; "" if there is nothing to keep.
@@ -137,9 +122,9 @@ func (o *output) keep() string {
 
 // discard removes what was begun and never held anything.
 func (o *output) discard() {
-	if o.done || o.file == nil {
-		return
+	if !o.done && o.file != nil {
+		o.file.Close()
+		_ = o.dir.Remove(filepath.Base(o.name) + partial)
 	}
-	o.file.Close()
-	os.Remove(o.name + partial)
+	o.dir.Close()
 }

@@ -7,13 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path"
 
 	"filippo.io/age"
 	"github.com/clawbook/openclaw-ir/collect"
 	"github.com/clawbook/openclaw-ir/internal/casefile"
 	"github.com/clawbook/openclaw-ir/internal/console"
+	"github.com/clawbook/openclaw-ir/internal/durable"
 	"github.com/clawbook/openclaw-ir/report"
 )
 
@@ -246,14 +246,9 @@ func (x *reporting) writeParts(done func(name, sum string)) error {
 func (x *reporting) writePart(name string, r io.Reader) (sum string, err error) {
 	root, file := x.cs.Root(), path.Join(casefile.ReportDir, name)
 	_ = root.Remove(file + partial) // left by a run that was cut off
-	f, err := root.OpenFile(file+partial, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return "", err
-	}
 	h := sha256.New()
-	_, err = io.Copy(io.MultiWriter(f, h), r)
-	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
-		err = root.Rename(file+partial, file)
+	if err = durable.Write(root, file+partial, io.TeeReader(r, h)); err == nil {
+		err = durable.Replace(root, file+partial, file)
 	}
 	return hex.EncodeToString(h.Sum(nil)), err
 }

@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"github.com/clawbook/openclaw-ir/internal/durable"
 )
 
 // A directory is a store on a disk: a second one, a memory stick, a mounted share.
@@ -52,7 +54,7 @@ func (d *directory) Put(ctx context.Context, name string, r io.ReaderAt, size in
 	_ = d.root.Remove(temporary) // of a run that was killed
 	err := d.write(ctx, temporary, r, size, sum)
 	if err == nil {
-		err = d.name(temporary, name)
+		err = durable.Name(d.root, temporary, name)
 	}
 	_ = d.root.Remove(temporary)
 	switch {
@@ -61,47 +63,16 @@ func (d *directory) Put(ctx context.Context, name string, r io.ReaderAt, size in
 	case err != nil:
 		return fmt.Errorf("storing %q: %w", name, diskError(err))
 	}
-	return d.sync()
+	return nil
 }
 
 func (d *directory) write(ctx context.Context, name string, r io.ReaderAt, size int64, sum string) error {
-	f, err := d.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
 	whole := sha256.New()
-	_, err = io.Copy(io.MultiWriter(f, whole), d.o.slowly(ctx, io.NewSectionReader(r, 0, size), d.o.Progress))
-	if err == nil {
-		err = sameSum(whole.Sum(nil), sum)
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	return errors.Join(err, f.Close())
-}
-
-// name gives a file its name. Link, unlike Rename, replaces nothing; a memory stick has no links.
-func (d *directory) name(temporary, name string) error {
-	err := d.root.Link(temporary, name)
-	if !errors.Is(err, syscall.EPERM) && !errors.Is(err, syscall.ENOTSUP) && !errors.Is(err, syscall.ENOSYS) {
+	content := d.o.slowly(ctx, io.NewSectionReader(r, 0, size), d.o.Progress)
+	if err := durable.Write(d.root, name, io.TeeReader(content, whole)); err != nil {
 		return err
 	}
-	if _, err := d.root.Lstat(name); !errors.Is(err, fs.ErrNotExist) {
-		return fs.ErrExist
-	}
-	return d.root.Rename(temporary, name)
-}
-
-func (d *directory) sync() error {
-	f, err := d.root.Open(".")
-	if err != nil {
-		return fmt.Errorf("storing: %w", err)
-	}
-	defer f.Close()
-	if err := f.Sync(); err != nil && !errors.Is(err, syscall.EINVAL) && !errors.Is(err, syscall.ENOTSUP) { // some shares cannot
-		return fmt.Errorf("storing: %w", err)
-	}
-	return nil
+	return sameSum(whole.Sum(nil), sum)
 }
 
 // compare says whether what is there under a name is what was to be stored.

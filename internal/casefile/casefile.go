@@ -103,6 +103,9 @@ func Open(dir, name string, create bool) (*Case, error) {
 		return nil, err
 	}
 	defer unlock()
+	if err := sweep(base); err != nil {
+		return nil, err
+	}
 	c, err := find(base, path, name)
 	if !errors.Is(err, ErrNoCase) {
 		return c, err
@@ -122,6 +125,9 @@ func New(dir string) (*Case, error) {
 		return nil, err
 	}
 	defer unlock()
+	if err := sweep(base); err != nil {
+		return nil, err
+	}
 	return makeCase(base, path, "")
 }
 

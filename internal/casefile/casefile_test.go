@@ -408,6 +408,34 @@ func TestFiles(t *testing.T) {
 	}
 }
 
+// TestLeftByAKilledProcess finds nothing of a process that was killed while it made a case, or wrote a file of one.
+func TestLeftByAKilledProcess(t *testing.T) {
+	c, dir := openNew(t)
+	half := filepath.Join(dir, newPrefix+rand.Text())
+	err := errors.Join(os.Mkdir(half, 0o700), os.WriteFile(filepath.Join(half, keyName), []byte("half"), 0o600),
+		os.WriteFile(c.Path(ReportDir, temporaryName), []byte("half"), 0o600))
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := Open(dir, c.Name(), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.Close()
+	if infos, err := List(dir); err != nil || len(infos) != 1 {
+		t.Errorf("%+v, %v", infos, err)
+	}
+	if err := again.WriteFile(ReportDir+"/a", []byte("whole")); err != nil {
+		t.Fatal(err)
+	}
+	if text, err := again.ReadFile(ReportDir+"/a", 10); err != nil || string(text) != "whole" {
+		t.Errorf("%q, %v", text, err)
+	}
+	if files, err := os.ReadDir(c.Path(ReportDir)); err != nil || len(files) != 1 {
+		t.Errorf("%v, %v", files, err)
+	}
+}
+
 func FuzzReadInfo(f *testing.F) {
 	f.Add([]byte(`{"version":1,"id":"x","created":"2030-01-01T00:00:00Z","state":"open"}`))
 	dir := f.TempDir()
@@ -423,7 +451,7 @@ func FuzzReadInfo(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if err := writeFile(root, infoName, info.encode()); err != nil {
+		if err := root.WriteFile(infoName, info.encode(), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		again, err := readInfo(root, "x")

@@ -1,6 +1,7 @@
 package casefile
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/pem"
@@ -9,7 +10,9 @@ import (
 	"io/fs"
 	"os"
 	"strconv"
+	"strings"
 
+	"github.com/clawbook/openclaw-ir/internal/durable"
 	"golang.org/x/crypto/ssh"
 )
 
@@ -20,6 +23,21 @@ const (
 	pubName  = "seal.pub"
 	keyLimit = 16 << 10
 )
+
+// newPrefix begins the name of a case that is being made.
+const newPrefix = ".new-"
+
+// sweep removes cases that were being made by a process that was killed. The caller holds the lock of base, without which none is made.
+func sweep(base *os.Root) error {
+	names, err := fs.Glob(base.FS(), newPrefix+strings.Repeat("?", len(rand.Text())))
+	for _, name := range names {
+		err = errors.Join(err, base.RemoveAll(name))
+	}
+	if err != nil {
+		return fmt.Errorf("removing what was left of a case: %w", err)
+	}
+	return nil
+}
 
 // makeCase makes a case under a temporary name and renames it when it is whole,
 // so that a crash leaves no half of one. The caller holds the lock of base.
@@ -32,13 +50,10 @@ func makeCase(base *os.Root, path, name string) (*Case, error) {
 		}
 	}
 	info.Name = name
-	temporary := ".new-" + info.ID
+	temporary := newPrefix + info.ID
 	err := fill(base, temporary, info)
 	if err == nil {
-		err = base.Rename(temporary, name)
-	}
-	if err == nil {
-		err = syncDir(base, ".")
+		err = durable.Replace(base, temporary, name)
 	}
 	if err != nil {
 		_ = base.RemoveAll(temporary)
@@ -94,7 +109,7 @@ func fill(base *os.Root, temporary string, info Info) error {
 		{custodyName, nil},
 		{custodyLock, nil},
 	} {
-		if err := writeNew(root, file.name, file.data); err != nil {
+		if err := durable.Write(root, file.name, bytes.NewReader(file.data)); err != nil {
 			return err
 		}
 	}

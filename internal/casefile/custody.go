@@ -13,6 +13,8 @@ import (
 	"time"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/clawbook/openclaw-ir/internal/durable"
 )
 
 const (
@@ -186,7 +188,7 @@ func (c *Case) Append(e Entry) error {
 		return fmt.Errorf("appending to the custody log: %w", err)
 	}
 	if end.seq == 0 {
-		if err := syncDir(c.root, "."); err != nil {
+		if err := durable.SyncDir(c.root, "."); err != nil {
 			return fmt.Errorf("appending to the custody log: %w", err)
 		}
 	}

@@ -1,7 +1,7 @@
 package casefile
 
 import (
-	"crypto/rand"
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -9,34 +9,49 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"github.com/clawbook/openclaw-ir/internal/durable"
 )
 
-func writeFile(root *os.Root, name string, data []byte) error {
-	temporary := filepath.Join(filepath.Dir(name), ".tmp-"+rand.Text())
-	err := ready(root, filepath.Dir(name))
+// temporaryName is that of a file of the case, in its directory, until it is whole.
+const temporaryName = ".tmp"
+
+// WriteFile writes a file of the case with mode 0600, replacing one of that name only when the new one is whole and on disk. One
+// process at a time does so: what lies there under the temporary name was left by one that was killed.
+func (c *Case) WriteFile(name string, data []byte) error {
+	unlock, err := lock(c.root, custodyLock, lockWait)
 	if err == nil {
-		err = writeNew(root, temporary, data)
-	}
-	if err == nil {
-		err = root.Rename(temporary, name)
+		defer unlock()
+		err = c.replace(name, data)
 	}
 	if err != nil {
-		_ = root.Remove(temporary)
-		return fmt.Errorf("writing %q: %w", name, err)
-	}
-	if err := syncDir(root, filepath.Dir(name)); err != nil {
 		return fmt.Errorf("writing %q: %w", name, err)
 	}
 	return nil
 }
 
-// Rename gives a file of the case its name, through to the disk. A file that has the name is replaced.
-func (c *Case) Rename(from, to string) error {
-	err := c.root.Rename(from, to)
+func (c *Case) replace(name string, data []byte) error {
+	dir := filepath.Dir(name)
+	if err := ready(c.root, dir); err != nil {
+		return err
+	}
+	temporary := filepath.Join(dir, temporaryName)
+	if err := c.root.Remove(temporary); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	err := durable.Write(c.root, temporary, bytes.NewReader(data))
 	if err == nil {
-		err = syncDir(c.root, filepath.Dir(to))
+		err = durable.Replace(c.root, temporary, name)
 	}
 	if err != nil {
+		_ = c.root.Remove(temporary)
+	}
+	return err
+}
+
+// Rename gives a file of the case its name, through to the disk. A file that has the name is replaced.
+func (c *Case) Rename(from, to string) error {
+	if err := durable.Replace(c.root, from, to); err != nil {
 		return fmt.Errorf("naming %q: %w", to, err)
 	}
 	return nil
@@ -55,29 +70,6 @@ func ready(root *os.Root, dir string) error {
 		return err
 	}
 	return d.Close()
-}
-
-// writeNew writes a file that must not exist yet, through to the disk.
-func writeNew(root *os.Root, name string, data []byte) error {
-	f, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	return errors.Join(err, f.Sync(), f.Close())
-}
-
-func syncDir(root *os.Root, name string) error {
-	d, err := root.Open(name)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	err = d.Sync()
-	if errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.ENOTSUP) {
-		return nil // some network file systems cannot sync a directory
-	}
-	return err
 }
 
 // lockWait is how long to wait for another of our processes. Each holds the

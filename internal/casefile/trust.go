@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"github.com/clawbook/openclaw-ir/internal/durable"
 	"golang.org/x/sys/unix"
 )
 
@@ -35,7 +36,7 @@ func openBase(dir string, create bool) (*os.Root, string, error) {
 	name := filepath.Base(dir)
 	if create {
 		if err := above.Mkdir(name, 0o700); err == nil {
-			err = syncDir(above, ".")
+			err = durable.SyncDir(above, ".")
 			if err != nil {
 				return nil, "", fmt.Errorf("making the case directory: %w", err)
 			}
@@ -191,12 +192,6 @@ func readFile(root *os.Root, name string, limit int64) ([]byte, error) {
 
 // OpenFile opens a regular file of the case for reading, and follows no link to it. One that is missing wraps [fs.ErrNotExist].
 func (c *Case) OpenFile(name string) (*os.File, error) { return openRegular(c.root, name, os.O_RDONLY) }
-
-// WriteFile writes a file of the case with mode 0600, replacing one of that name
-// only when the new one is whole and on disk.
-func (c *Case) WriteFile(name string, data []byte) error {
-	return writeFile(c.root, name, data)
-}
 
 // CheckDir says whether cases could be kept in dir: it returns the directory that is there already, dir itself or the nearest above
 // it, and an error that wraps [ErrUnsafe] if somebody else could change it, or says that we may not write there. It makes nothing.

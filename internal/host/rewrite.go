@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"github.com/clawbook/openclaw-ir/internal/durable"
 	"github.com/clawbook/openclaw-ir/internal/json5"
 	"golang.org/x/sys/unix"
 )
@@ -175,15 +176,12 @@ func unchanged(path string, was FileState) error {
 }
 
 func syncDirectory(dir string) error {
-	d, err := os.Open(dir)
+	d, err := os.OpenRoot(dir)
 	if err != nil {
 		return err
 	}
 	defer d.Close()
-	if err := d.Sync(); err != nil && !errors.Is(err, syscall.EINVAL) && !errors.Is(err, syscall.ENOTSUP) {
-		return err // some network file systems cannot sync a directory
-	}
-	return nil
+	return durable.SyncDir(d, ".")
 }
 
 // OwnerOf returns the user whose rights suffice for a path, which the caller then acts with: the file's or
