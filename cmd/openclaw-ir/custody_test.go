@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"filippo.io/age"
@@ -184,6 +185,9 @@ func TestInterruptedCommandIsNoted(t *testing.T) {
 	}
 }
 
+// commandTree is made once: whoever asks for the name of a command asks for many.
+var commandTree = sync.OnceValue(func() []*cli.Command { return testApp(80).Commands })
+
 // command is the command without its options and arguments.
 func (l notedLine) command() string {
 	if l.action != "" {
@@ -191,7 +195,7 @@ func (l notedLine) command() string {
 		return name
 	}
 	var names []string
-	commands := testApp(80).Commands
+	commands := commandTree()
 	for word := range strings.FieldsSeq(l.args) {
 		i := slices.IndexFunc(commands, func(c *cli.Command) bool { return c.Name == word })
 		if i < 0 {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/clawbook/openclaw-ir/collect"
+	"github.com/clawbook/openclaw-ir/internal/host"
 	"github.com/clawbook/openclaw-ir/internal/openclaw"
 	"github.com/urfave/cli/v2"
 )
@@ -27,20 +28,17 @@ func snapshotAt(name string) (dir string, number int, ok bool) {
 
 // holdsSnapshots reports whether the seals of snapshots lie in a directory.
 func holdsSnapshots(dir string) bool {
-	f, err := os.Open(dir)
+	root, err := host.OpenRoot(dir)
 	if err != nil {
 		return false
 	}
-	defer f.Close()
-	for {
-		names, err := f.Readdirnames(1024)
-		if slices.ContainsFunc(names, func(n string) bool { return strings.HasSuffix(n, collect.SealSuffix) && collect.LinkNumber(n) > 0 }) {
+	defer root.Close()
+	for entry, err := range root.ReadDirIter(".") {
+		if err == nil && strings.HasSuffix(entry.Name(), collect.SealSuffix) && collect.LinkNumber(entry.Name()) > 0 {
 			return true
 		}
-		if err != nil {
-			return false
-		}
 	}
+	return false
 }
 
 // openSnapshots opens the chain of snapshots in a directory: as it was at a link, or, with number 0, the newest of all that any link

@@ -178,20 +178,25 @@ func openCopy(e env, dir string, find openclaw.FindOptions) (*source, error) {
 		find.StateDirs = append(find.StateDirs, sealedStates(dir)...)
 		return openDirectory(e, inner, find)
 	}
-	entries, err := os.ReadDir(dir)
+	src, err := openDirectory(e, dir, find)
 	if err != nil {
+		return nil, err
+	}
+	entries, err := fs.ReadDir(src.fsys, ".")
+	if err != nil {
+		src.close()
 		return nil, fmt.Errorf("opening the evidence: %w", err)
 	}
 	for _, entry := range entries {
 		switch name := entry.Name(); {
 		case name == "openclaw.json" || name == "clawdbot.json" || name == "moltbot.json" || name == "agents":
-			find.StateDirs = append(find.StateDirs, "/")
-			return openDirectory(e, dir, find)
+			src.find.StateDirs = append(src.find.StateDirs, "/")
+			return src, nil
 		case openclaw.IsStateDirName(name):
-			find.StateDirs = append(find.StateDirs, "/"+name)
+			src.find.StateDirs = append(src.find.StateDirs, "/"+name)
 		}
 	}
-	return openDirectory(e, dir, find)
+	return src, nil
 }
 
 // maxHeader bounds the first line of a manifest, in bytes.
@@ -199,7 +204,12 @@ const maxHeader = 1 << 20
 
 // sealedStates are the state directories that an extracted bundle's manifest names.
 func sealedStates(dir string) []string {
-	f, err := os.Open(filepath.Join(dir, "manifest.jsonl"))
+	root, err := host.OpenRoot(dir)
+	if err != nil {
+		return nil
+	}
+	defer root.Close()
+	f, err := root.Open("manifest.jsonl")
 	if err != nil {
 		return nil
 	}
