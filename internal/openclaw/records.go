@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -121,11 +122,29 @@ func (r *recordReader) unpack(packed io.Reader, session string) {
 		return
 	}
 	defer d.Close()
-	limit := &io.LimitedReader{R: d, N: maxUnpacked}
+	limit := &io.LimitedReader{R: lastBlock{d}, N: maxUnpacked}
 	r.lines(limit, session)
 	if limit.N == 0 {
 		r.gap(fmt.Sprintf("unpacks to more than %d GiB; the rest was not read", int64(maxUnpacked>>30)), 0)
 	}
+}
+
+// lastBlock reads also the block before an error. The decoder holds it back until it is asked again, and for a frame that lacks its
+// checksum, or has a wrong one, that can be the whole transcript.
+type lastBlock struct{ d *zstd.Decoder }
+
+func (b lastBlock) Read(p []byte) (int, error) {
+	n, err := b.d.Read(p)
+	if err == nil || errors.Is(err, io.EOF) {
+		return n, err
+	}
+	if n == 0 {
+		n, _ = b.d.Read(p)
+	}
+	if n > 0 {
+		return n, nil // the decoder says what is wrong once more when that is read
+	}
+	return 0, err
 }
 
 func (r *recordReader) lines(text io.Reader, session string) {
