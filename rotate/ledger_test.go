@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
 
 	"github.com/clawbook/openclaw-ir/internal/casefile"
@@ -176,7 +177,7 @@ func TestMergeNeverLosesAnOpenItem(t *testing.T) {
 	})
 }
 
-func openCase(t *testing.T) *casefile.Case {
+func openCase(t testing.TB) *casefile.Case {
 	t.Helper()
 	c, err := casefile.Open(t.TempDir(), "test", true)
 	if err != nil {
@@ -272,4 +273,37 @@ func TestLedgerThatIsNone(t *testing.T) {
 			t.Errorf("%q is written over", text)
 		}
 	}
+}
+
+// FuzzLedger reads rotate.json, which somebody else could have put into the case. What is read is written so that it reads the same, and
+// an item is found by the beginning of its name or not at all.
+func FuzzLedger(f *testing.F) {
+	f.Add([]byte(`{"version":1,"items":[{"id":"anthropic-model-key-33dc","kind":"model","status":"open","where":["/a"],"seen":{},"rank":1},{"id":"anthropic-model-key-33dd"}]}`), "anthropic")
+	f.Add([]byte(`{"version":2}`), "")
+	f.Add([]byte(`{"items":[{"id":""},{"confirmed":{"at":"2026-11-22T08:00:00Z"}}]}`), "")
+	c := openCase(f)
+	f.Fuzz(func(t *testing.T, text []byte, id string) {
+		if err := os.WriteFile(c.Path(ledgerName), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		l, err := LoadLedger(c)
+		if (err == nil) == (l == nil) {
+			t.Fatalf("%+v and %v", l, err)
+		}
+		if err != nil {
+			return
+		}
+		if it, err := l.Find(id); (err == nil) == (it == nil) || it != nil && !strings.HasPrefix(it.ID, id) {
+			t.Errorf("%q is %+v, %v", id, it, err)
+		}
+		if n := l.Open(); n < 0 || n > len(l.Items) {
+			t.Errorf("%d of %d items are open", n, len(l.Items))
+		}
+		if err := l.Save(c); err != nil {
+			t.Fatal(err)
+		}
+		if again, err := LoadLedger(c); err != nil || !cmp.Equal(again.Items, l.Items, cmpopts.EquateEmpty()) {
+			t.Errorf("%q was written otherwise than it was read: %v", text, err)
+		}
+	})
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/clawbook/openclaw-ir/internal/host"
 	"github.com/clawbook/openclaw-ir/internal/product"
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"mvdan.cc/sh/v3/syntax"
 )
 
@@ -436,4 +437,52 @@ func TestStatus(t *testing.T) {
 			}
 		})
 	}
+}
+
+// FuzzEvery reads how often a job runs. What is read is written so that it reads the same, and the timer that is made of it is one.
+func FuzzEvery(f *testing.F) {
+	f.Add("15m")
+	f.Add("1d")
+	f.Add("0.5h")
+	f.Fuzz(func(t *testing.T, text string) {
+		every, err := ParseEvery(text)
+		if err != nil {
+			return
+		}
+		if again, err := ParseEvery(every.String()); err != nil || again != every {
+			t.Errorf("%q is %v, which reads as %v, %v", text, every, again, err)
+		}
+		if d := time.Duration(every); d < time.Minute || d > 24*time.Hour {
+			t.Errorf("%q is %v", text, d)
+		}
+	})
+}
+
+// FuzzRecord reads schedule.json, which somebody else could have put into the case. What is read is written so that it reads the same.
+func FuzzRecord(f *testing.F) {
+	f.Add([]byte(`{"version":1,"kind":"cron","name":"x","every":"1h","argv":["/x"],"files":[{"path":"/etc/cron.d/x","before":"eA==","was":{},"now":{}}]}`))
+	f.Add([]byte(`{"version":1,"every":"7m"}`))
+	cs, err := casefile.Open(filepath.Join(f.TempDir(), "cases"), casefile.SnapshotsCase, true)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(func() { cs.Close() })
+	f.Fuzz(func(t *testing.T, text []byte) {
+		if err := os.WriteFile(cs.Path(recordName), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		r, err := Load(cs)
+		if (err == nil) == (r == nil) {
+			t.Fatalf("%+v and %v", r, err)
+		}
+		if err != nil {
+			return
+		}
+		if err := r.save(cs); err != nil {
+			t.Fatal(err)
+		}
+		if again, err := Load(cs); err != nil || !cmp.Equal(again, r, cmpopts.EquateEmpty()) {
+			t.Errorf("%+v became %+v, %v", r, again, err)
+		}
+	})
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -15,7 +16,7 @@ import (
 	"github.com/clawbook/openclaw-ir/internal/storetest"
 )
 
-func newCase(t *testing.T) *casefile.Case {
+func newCase(t testing.TB) *casefile.Case {
 	t.Helper()
 	cs, err := casefile.Open(filepath.Join(t.TempDir(), "cases"), "one", true)
 	if err != nil {
@@ -191,6 +192,29 @@ func FuzzAddress(f *testing.F) {
 		}
 		if again, err := parse(u.String()); err != nil && u.Scheme != "" {
 			t.Errorf("%q reads as %q, which is none: %v, %v", address, u, again, err)
+		}
+	})
+}
+
+// FuzzOwed reads uploads.json, which somebody else could have put into the case: a list or an error, and the list is written as it was.
+func FuzzOwed(f *testing.F) {
+	f.Add([]byte(`{"version":1,"owed":[{"to":"s3://b/x","file":"bundles/B","name":"B","size":7,"sha256":"00","since":"2026-11-22T08:00:00Z"}],"begun":{"x":{"id":1}}}`))
+	f.Add([]byte(`{"version":1,"owed":null,"begun":null}`))
+	cs := newCase(f)
+	f.Fuzz(func(t *testing.T, text []byte) {
+		if err := os.WriteFile(cs.Path(ledgerName), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		list, err := ListOwed(cs)
+		if err != nil {
+			return
+		}
+		if err := changeLedger(cs, func(*ledger) {}); err != nil {
+			t.Fatalf("%q is read and cannot be changed: %v", text, err)
+		}
+		again, err := ListOwed(cs)
+		if err != nil || !slices.Equal(again, list) {
+			t.Errorf("%+v became %+v, %v", list, again, err)
 		}
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -17,7 +18,7 @@ import (
 func self() host.Owner { return host.Owner{UID: uint32(os.Geteuid()), GID: uint32(os.Getegid())} }
 
 // newCase opens a case in a temporary directory.
-func newCase(t *testing.T) *casefile.Case {
+func newCase(t testing.TB) *casefile.Case {
 	t.Helper()
 	cs, err := casefile.Open(filepath.Join(t.TempDir(), "cases"), "c", true)
 	if err != nil {
@@ -340,4 +341,40 @@ func TestMerge(t *testing.T) {
 	if len(merged) != 2 || merged[0].Literal != `["y"]` || merged[1].Literal != `"one"` || !errors.Is(refused["c"], ErrDisagree) {
 		t.Errorf("merged %v, refused %v", merged, refused)
 	}
+}
+
+// FuzzJournal reads posture.json, which somebody else could have put into the case. What is read is written so that it reads the same.
+func FuzzJournal(f *testing.F) {
+	f.Add([]byte(`{"version":1,"modes":[{"path":"/h/.openclaw","before":511,"want":448}],"edits":[{"path":"/h/x","edits":[{"start":9,"old":"a","new":"b"}],"undone":true}]}`))
+	f.Add([]byte(`{"version":0}`))
+	cs := newCase(f)
+	f.Fuzz(func(t *testing.T, text []byte) {
+		if err := os.WriteFile(cs.Path(journalName), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		j, err := Open(cs, "test")
+		if (err == nil) == (j == nil) {
+			t.Fatalf("%+v and %v", j, err)
+		}
+		if err != nil {
+			return
+		}
+		pending := j.Pending()
+		if len(pending) > len(j.Edits)+len(j.Modes) || len(j.Files()) > len(j.Edits) {
+			t.Errorf("%q are more than there are", pending)
+		}
+		err = j.save()
+		j.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := Open(cs, "test")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer again.Close()
+		if !slices.Equal(again.Pending(), pending) {
+			t.Errorf("%q became %q", pending, again.Pending())
+		}
+	})
 }
