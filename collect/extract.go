@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+
+	"github.com/clawbook/openclaw-ir/internal/host"
 )
 
 // Limits bounds what Extract writes. A zero field means the default.
@@ -87,7 +89,7 @@ func openEmpty(dir string) (*os.Root, error) {
 	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, err
 	}
-	root, err := os.OpenRoot(dir)
+	root, err := host.OpenDir(dir)
 	if err != nil {
 		return nil, err
 	}

@@ -314,6 +314,7 @@ type sealed struct {
 
 // seal writes the bundle and its seal, and tells the custody log about both.
 func (x *collection) seal(cs *casefile.Case, to []collect.Recipient) (*sealed, error) {
+	x.sayReach()
 	x.host = x.hostname(cs)
 	x.name = freeName(cs, x.host, time.Now())
 	out, err := x.openOutput(cs)
@@ -354,6 +355,18 @@ func (x *collection) seal(cs *casefile.Case, to []collect.Recipient) (*sealed, e
 	}
 	b := &sealed{out: out, summary: summary, outcome: outcome}
 	return b, x.finish(cs, b, w, to)
+}
+
+// sayReach tells that the agent can reach what is sealed: whoever runs this is the user whom it runs as.
+func (x *collection) sayReach() {
+	for _, in := range x.installs {
+		fi, err := x.root.Stat(openclaw.FSName(in.StateDir))
+		if err == nil && x.uid != 0 && x.root.Live() && int(host.Meta(fi).UID) == x.uid {
+			x.console.Warningf("the agent of %q runs as your own user: it can change or remove the case and what is sealed in it", in.StateDir)
+			x.console.Hintf("sudo openclaw-ir keeps them out of its reach; without root, copy the bundle and its seal to another machine at once, or seal with -o - or --to")
+			return
+		}
+	}
 }
 
 // expected is how many bytes are to be taken, so that a bar can tell how long it will be; 0, unknown, where none is shown.

@@ -96,8 +96,17 @@ func runDrill(c *cli.Context, e env) error {
 // drillDir makes the directory of a drill and returns its real path.
 func drillDir(name string) (dir string, err error) {
 	if name == "" {
+		dir = filepath.Join(os.TempDir(), "openclaw-ir-drill-")
+	} else if dir, err = filepath.Abs(name); err != nil {
+		return "", fmt.Errorf("making the directory of the drill: %w", err)
+	}
+	// The commands of the drill work on what lies there as they would on a host: nobody else may lead them out of it.
+	if _, err := casefile.CheckDir(dir); errors.Is(err, casefile.ErrUnsafe) && !isDirectory(dir) {
+		return "", usageError("openclaw-ir drill --dir DIR, where nobody else can write", "a drill is made only where nobody else can change it: %v", err)
+	}
+	if name == "" {
 		dir, err = os.MkdirTemp("", "openclaw-ir-drill-")
-	} else if dir, err = filepath.Abs(name); err == nil {
+	} else {
 		err = os.Mkdir(dir, 0o700)
 	}
 	if errors.Is(err, os.ErrExist) {

@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"syscall"
 
 	"github.com/clawbook/openclaw-ir/collect"
 	"github.com/clawbook/openclaw-ir/internal/console"
+	"github.com/clawbook/openclaw-ir/internal/host"
 	"github.com/urfave/cli/v2"
 )
 
@@ -67,6 +67,9 @@ func givenRecipients(c *cli.Context) (list []collect.Recipient, err error) {
 		list = append(list, r)
 	}
 	for _, name := range c.StringSlice("recipients-file") {
+		if err := checkWritten(name); err != nil {
+			return nil, err
+		}
 		more, err := readRecipients(name)
 		if err != nil {
 			return nil, &codeError{exitUsage, err, []string{"a recipients file holds one age1…, age1pq1… or ssh-… key a line"}}
@@ -74,6 +77,16 @@ func givenRecipients(c *cli.Context) (list []collect.Recipient, err error) {
 		list = append(list, more...)
 	}
 	return list, nil
+}
+
+// checkWritten refuses a file that every user of the host can write: whoever is named in it can read the evidence. Whose it is, is for
+// who names it to know.
+func checkWritten(name string) error {
+	if info, err := os.Stat(name); err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o002 != 0 {
+		return usageError("chmod o-w "+shellWord(name)+", after reading it; or name the recipients with -r",
+			"%q can be written by everybody, so it may not say who reads the evidence", name)
+	}
+	return nil
 }
 
 func readRecipients(name string) ([]collect.Recipient, error) {
@@ -95,19 +108,22 @@ func recipientsFromDefaults(e env) ([]collect.Recipient, error) {
 }
 
 // defaultRecipientsOf reads the first default file there is; name is "" if there is none. Root takes it only if root alone can write
-// it: the agent's user must not choose who can read the evidence.
+// it, and whatever leads to it: the agent's user must not choose who can read the evidence.
 func defaultRecipientsOf(e env) (name string, list []collect.Recipient, err error) {
 	for _, name := range defaultRecipients() {
-		info, err := os.Stat(name)
-		if errors.Is(err, os.ErrNotExist) {
+		if _, err := os.Lstat(name); errors.Is(err, os.ErrNotExist) {
 			continue
+		}
+		var err error
+		if e.uid == 0 {
+			err = host.RootsOwn(name)
+		}
+		if errors.Is(err, host.ErrNotTrusted) {
+			return name, nil, usageError("sudo chown root: "+name+" && sudo chmod 644 "+name+", after reading it, in a directory of root's; or name the recipients with -r or -R",
+				"%q can be written by others than root, so it may not say who reads the evidence: %v", name, err)
 		}
 		if err != nil {
 			return name, nil, fmt.Errorf("opening the recipients file: %w", err)
-		}
-		if st, ok := info.Sys().(*syscall.Stat_t); ok && e.uid == 0 && (st.Uid != 0 || info.Mode().Perm()&0o022 != 0) {
-			return name, nil, usageError("sudo chown root: "+name+" && sudo chmod 644 "+name+", after reading it; or name the recipients with -r or -R",
-				"%q can be written by others than root, so it may not say who reads the evidence", name)
 		}
 		list, err := readRecipients(name)
 		return name, list, err

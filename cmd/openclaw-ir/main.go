@@ -24,6 +24,10 @@ func main() {
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	streams := console.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}
 	e := env{console: console.New(streams, console.FactsOf(streams, os.Getenv)), getenv: os.Getenv, uid: os.Getuid()}
+	if err := checkLent(); err != nil {
+		sayError(e, err)
+		os.Exit(exitFailed)
+	}
 	if err := host.Seclude(); err != nil {
 		e.console.Warningf("%v", err)
 	}

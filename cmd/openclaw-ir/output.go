@@ -9,6 +9,7 @@ import (
 
 	"github.com/clawbook/openclaw-ir/internal/casefile"
 	"github.com/clawbook/openclaw-ir/internal/durable"
+	"github.com/clawbook/openclaw-ir/internal/host"
 )
 
 // An output is where a bundle is written: a file that gets its name only when it is whole, or a pipe.
@@ -36,7 +37,7 @@ func (x *collection) openOutput(cs *casefile.Case) (*output, error) {
 		if err != nil {
 			return nil, usageError("pipe it: openclaw-ir collect -o - | …", "%v", err)
 		}
-		dir, err := os.OpenRoot(filepath.Dir(inCase))
+		dir, err := openOutputDir(inCase)
 		if err != nil {
 			return nil, fmt.Errorf("making the seal: %w", err)
 		}
@@ -49,7 +50,7 @@ func (x *collection) openOutput(cs *casefile.Case) (*output, error) {
 	if _, err := os.Lstat(name); err == nil {
 		return nil, usageError("name another file with -o", "%q exists, and evidence is never overwritten", name)
 	}
-	dir, err := os.OpenRoot(filepath.Dir(name))
+	dir, err := openOutputDir(name)
 	if err != nil {
 		return nil, fmt.Errorf("making the bundle: %w", err)
 	}
@@ -58,6 +59,15 @@ func (x *collection) openOutput(cs *casefile.Case) (*output, error) {
 		return nil, fmt.Errorf("making the bundle: %w", errors.Join(err, dir.Close()))
 	}
 	return &output{name: name, w: bufio.NewWriterSize(f, outputBuffer), dir: dir, file: f, sealName: name + ".seal"}, nil
+}
+
+// openOutputDir opens the directory in which a new file is made. Where root would be led elsewhere by a link, it says what to type.
+func openOutputDir(name string) (*os.Root, error) {
+	dir, err := host.OpenDir(filepath.Dir(name))
+	if errors.Is(err, host.ErrNotTrusted) {
+		return nil, usageError("name the directory that is meant itself, without links of others, such as one below /root", "%v", err)
+	}
+	return dir, err
 }
 
 // paths are the absolute paths of what is being written, which must not be collected into itself.
@@ -82,9 +92,7 @@ func (o *output) commit(seal []byte) (sealName string, err error) {
 		if err := o.file.Sync(); err != nil {
 			return "", err
 		}
-		if err := o.file.Close(); err != nil {
-			return "", err
-		}
+		defer o.file.Close() // once it has its name: until then the file is known by it
 	}
 	if err := durable.Create(o.dir, filepath.Base(o.sealName), seal); err != nil {
 		return "", fmt.Errorf("writing the seal: %w", err)
@@ -94,6 +102,9 @@ func (o *output) commit(seal []byte) (sealName string, err error) {
 		if err := durable.Name(o.dir, name+partial, name); err != nil {
 			return "", err
 		}
+		if err := durable.Holds(o.dir, name, o.file); err != nil {
+			return "", err
+		}
 	}
 	o.done = true
 	return o.sealName, nil
@@ -101,7 +112,7 @@ func (o *output) commit(seal []byte) (sealName string, err error) {
 
 // writeNew writes a file that must not exist yet, whole or not at all.
 func writeNew(name string, data []byte) error {
-	dir, err := os.OpenRoot(filepath.Dir(name))
+	dir, err := openOutputDir(name)
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/clawbook/openclaw-ir/internal/durable"
+	"github.com/clawbook/openclaw-ir/internal/host"
 )
 
 // A directory is a store on a disk: a second one, a memory stick, a mounted share.
@@ -32,7 +33,10 @@ func openDirectory(path string, o Options) (Store, error) {
 	if err := os.Mkdir(path, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, fmt.Errorf("making the store: %w", err)
 	}
-	root, err := os.OpenRoot(path)
+	root, err := host.OpenDir(path)
+	if errors.Is(err, host.ErrNotTrusted) {
+		return nil, &Error{fmt.Errorf("opening the store: %w", err), "name the directory that is meant itself"}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("opening the store: %w", err)
 	}

@@ -20,8 +20,9 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
+
+	"github.com/clawbook/openclaw-ir/internal/host"
 )
 
 // ErrExists is returned by Put when something else is stored under the name, or something that these credentials cannot read, so that it
@@ -128,21 +129,16 @@ func (o Options) withDefaults() Options {
 }
 
 // home is a path in the home directory of the account. A service of the system is not told it in HOME; and what sudo left there may be
-// somebody else's, whom root must not believe. It is never a relative path.
+// somebody else's, whom root must not believe, or a place where everybody can put something. It is never a relative path.
 func (o Options) home(elem ...string) string {
 	dir := o.Getenv("HOME")
-	if !filepath.IsAbs(dir) || os.Getuid() == 0 && !ownedByRoot(dir) {
+	if !filepath.IsAbs(dir) || os.Getuid() == 0 && host.RootsOwn(dir) != nil {
 		dir = "/nonexistent"
 		if who, err := user.Current(); err == nil && filepath.IsAbs(who.HomeDir) {
 			dir = who.HomeDir
 		}
 	}
 	return filepath.Join(append([]string{dir}, elem...)...)
-}
-
-func ownedByRoot(dir string) bool {
-	var st syscall.Stat_t
-	return syscall.Stat(dir, &st) == nil && st.Uid == 0
 }
 
 type forgetful struct{}

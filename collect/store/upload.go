@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"github.com/clawbook/openclaw-ir/internal/casefile"
 )
@@ -107,9 +108,22 @@ func (p *payment) store(ctx context.Context, s Store, f Owed) error {
 
 func (p *payment) open(name string) (*os.File, error) {
 	if filepath.IsAbs(name) {
-		return os.Open(name)
+		return openRegular(name)
 	}
 	return p.cs.Root().Open(name)
+}
+
+// openRegular opens a file that is no pipe, which would be waited for.
+func openRegular(name string) (*os.File, error) {
+	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		f.Close()
+		return nil, fmt.Errorf("opening %q: %w", name, errNoFile)
+	}
+	return f, nil
 }
 
 // settle records what became of a file that is owed no longer.

@@ -12,18 +12,32 @@ import (
 	"syscall"
 )
 
+// ErrReplaced says that somebody else, who can write in the directory, put another file in the place of one that was written.
+var ErrReplaced = errors.New("replaced by somebody else")
+
 // Write makes a file that must not exist yet, with mode 0600, and returns when its content is on the disk; that of its name is not
 // promised. Where it fails, no file stays.
 func Write(dir *os.Root, name string, r io.Reader) error {
-	f, err := dir.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := write(dir, name, r)
 	if err != nil {
 		return err
 	}
-	_, err = io.Copy(f, r)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		_ = dir.Remove(name)
+	return f.Close()
+}
+
+// write is Write that leaves the file open.
+func write(dir *os.Root, name string, r io.Reader) (*os.File, error) {
+	f, err := dir.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, err
 	}
-	return err
+	_, err = io.Copy(f, r)
+	if err = errors.Join(err, f.Sync()); err != nil {
+		f.Close()
+		_ = dir.Remove(name)
+		return nil, err
+	}
+	return f, nil
 }
 
 // Create makes a file of that name, whole or not at all, and replaces none. If the process is killed, .NAME.partial may stay, which
@@ -34,14 +48,29 @@ func Create(dir *os.Root, name string, data []byte) error {
 	}
 	temporary := filepath.Join(filepath.Dir(name), "."+filepath.Base(name)+".partial")
 	_ = dir.Remove(temporary)
-	err := Write(dir, temporary, bytes.NewReader(data))
+	f, err := write(dir, temporary, bytes.NewReader(data))
 	if err != nil {
 		return err
 	}
+	defer f.Close()
 	if err = Name(dir, temporary, name); err != nil {
 		_ = dir.Remove(temporary)
+		return err
 	}
-	return err
+	return Holds(dir, name, f)
+}
+
+// Holds says whether a name is that of a file that was written and is open still: in a directory where others can write they may have
+// given it to another, and the error wraps [ErrReplaced].
+func Holds(dir *os.Root, name string, f *os.File) error {
+	own, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if there, err := dir.Lstat(name); err != nil || !os.SameFile(own, there) {
+		return &fs.PathError{Op: "name", Path: name, Err: ErrReplaced}
+	}
+	return nil
 }
 
 // Name gives a file that was written its name, and replaces none: then the error is [fs.ErrExist], and the file keeps the temporary one.

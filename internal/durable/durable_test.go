@@ -71,3 +71,23 @@ func TestWhatCannotBeWrittenIsNotThere(t *testing.T) {
 	}
 	holds(t, root, nil)
 }
+
+func TestHolds(t *testing.T) {
+	root := openRoot(t, t.TempDir())
+	f, err := write(root, "a", strings.NewReader("ours"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := Holds(root, "a", f); err != nil {
+		t.Error(err)
+	}
+	if err := errors.Join(root.Rename("a", "b"), root.WriteFile("a", []byte("theirs"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"a", "missing"} {
+		if err := Holds(root, name, f); !errors.Is(err, ErrReplaced) {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+}

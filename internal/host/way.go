@@ -1,0 +1,97 @@
+package host
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"golang.org/x/sys/unix"
+)
+
+// onWay judges what lies on the way to a file that is owner's, where we are root: a link is followed only if it is root's or owner's,
+// else a user could lead what is done with another user's rights to another of that user's files. On the way to what is
+// root's there is nothing that somebody else could replace.
+func onWay(owner Owner) func(path string, st *unix.Stat_t) error {
+	return func(path string, st *unix.Stat_t) error {
+		kind := st.Mode & unix.S_IFMT
+		own := st.Uid == 0 || st.Uid == owner.UID
+		switch {
+		case kind == unix.S_IFLNK && !own:
+			return fmt.Errorf("%w: %q is a link of user %d to what is user %d's", ErrNotTrusted, "/"+path, st.Uid, owner.UID)
+		case kind != unix.S_IFDIR || owner.UID != 0:
+			return nil
+		case !own:
+			return fmt.Errorf("%w: %q belongs to user %d", ErrNotTrusted, "/"+path, st.Uid)
+		case st.Mode&0o022 != 0 && st.Mode&unix.S_ISVTX == 0: // in a sticky directory nobody can replace what is root's
+			return fmt.Errorf("%w: %q can be written by others than root", ErrNotTrusted, "/"+path)
+		}
+		return nil
+	}
+}
+
+// RootsOwn says whether nobody but root could have put there what lies at a path of this machine, or if it is a directory, in it. Otherwise
+// the error wraps [ErrNotTrusted].
+func RootsOwn(path string) error {
+	r, err := OpenRoot("/")
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	p, err := r.findSeeing("open", hostName(path), true, onWay(Owner{}))
+	if err != nil {
+		return err
+	}
+	defer p.close()
+	return onlyRoot(p.path, &p.stat)
+}
+
+// OpenDir opens a directory of this machine in which files are made for the user of this program, who named it. Whatever becomes of the
+// path then, what is done through the [os.Root] is done in the directory that was opened. Where we are root, a link on the way
+// is followed only if it is root's or belongs to the user whose directory it leads to: what root makes in a user's directory does not end
+// up in another's, or in root's. Otherwise the error wraps [ErrNotTrusted].
+func OpenDir(path string) (*os.Root, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	r, err := OpenRoot("/")
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	var links []uint32 // whose they are
+	p, err := r.findSeeing("open", hostName(path), true, func(_ string, st *unix.Stat_t) error {
+		if st.Mode&unix.S_IFMT == unix.S_IFLNK && st.Uid != 0 {
+			links = append(links, st.Uid)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer p.close()
+	owner := p.stat.Uid
+	if i := slices.IndexFunc(links, func(uid uint32) bool { return uid != owner }); i >= 0 && os.Geteuid() == 0 {
+		return nil, fmt.Errorf("opening %q: %w: a link of user %d leads to %q, which is user %d's", path, ErrNotTrusted, links[i], p.host(), owner)
+	}
+	return p.openRoot()
+}
+
+// openRoot opens a place for files to be made in, if it is still there.
+func (p *place) openRoot() (*os.Root, error) {
+	there, err := p.info()
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: p.host(), Err: err}
+	}
+	dir, err := os.OpenRoot(p.host())
+	if err != nil {
+		return nil, err
+	}
+	if now, err := dir.Stat("."); err != nil || !os.SameFile(there, now) {
+		dir.Close()
+		return nil, &fs.PathError{Op: "open", Path: p.host(), Err: ErrChanged}
+	}
+	return dir, nil
+}
