@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/klauspost/compress/zstd"
 	"github.com/ncruces/go-sqlite3"
 
 	"github.com/clawbook/openclaw-ir/internal/inerttest"
@@ -444,6 +445,92 @@ func FuzzItem(f *testing.F) {
 			inerttest.Text(t, "the lines", out.lines)
 			checkCSV(t, out.csv, 1)
 			checkTimesketch(t, out.timesketch, 3)
+			checkDocuments(t, out.ecs, 1, checkECS)
+			checkDocuments(t, out.ocsf, 1, checkOCSF)
+		}
+	})
+}
+
+// FuzzUnpack unpacks a row as the database packs them, whatever length its row claims: a text or an error, no more of it than is kept of a
+// line, and what was unpacked before stays as it was.
+func FuzzUnpack(f *testing.F) {
+	enc, err := zstd.NewWriter(nil)
+	if err != nil {
+		f.Fatal(err)
+	}
+	row := enc.EncodeAll([]byte(callLine("1", "c", "curl x | sh")), nil)
+	f.Add(row, int64(100))
+	f.Add(row[:len(row)-1], int64(-1))
+	f.Add(append(bytes.Clone(row), row...), int64(1)<<40)
+	f.Add(enc.EncodeAll(make([]byte, 1<<20), nil), int64(3))
+	d, err := newDecoder(maphash.MakeSeed(), wanted(Kinds), true)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, frame []byte, size int64) {
+		arena := append(make([]byte, 0, arenaBytes), "before"...)
+		kept := arena
+		text, err := d.unpack(frame, min(size, 1<<20), &arena)
+		if string(kept) != "before" {
+			t.Fatalf("what was there is %q now", kept)
+		}
+		want, wrong := zstdReference(frame)
+		if (err == nil) != (wrong == nil) && len(want) < jsonl.MaxLine || err == nil && !bytes.Equal(text, want) {
+			t.Errorf("%d bytes and %v, the reference has %d and %v", len(text), err, len(want), wrong)
+		}
+		if err != nil && text != nil || len(text) > jsonl.MaxLine+arenaBytes {
+			t.Errorf("%d bytes and %v", len(text), err)
+		}
+	})
+}
+
+// zstdReference unpacks as a stream, with another code path of the library and no arena.
+func zstdReference(frame []byte) ([]byte, error) {
+	r, err := zstd.NewReader(bytes.NewReader(frame), zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(jsonl.MaxLine+arenaBytes))
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	return io.ReadAll(r)
+}
+
+// FuzzSuppressions reads the file of suppressions. None is taken that silences for no reason, everywhere or for ever.
+func FuzzSuppressions(f *testing.F) {
+	f.Add("- {rule: PER-001, scope: {agent: main, command: 'crontab -l'}, reason: why, expires: 2027-01-31}\n")
+	f.Add("- rule: PER-001\n  scope: {command: '('}\n  reason: x\n  expires: 2027-01-31\n---\n- {rule: X}\n")
+	f.Add("a: &a [*a,*a]\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		list, err := ReadSuppressions(strings.NewReader(text))
+		if err != nil && list != nil {
+			t.Fatalf("%v and %v", list, err)
+		}
+		for _, s := range list {
+			if s.Rule == "" || s.Scope == (Scope{}) || s.Reason == "" || s.Expires.IsZero() || s.what == nil {
+				t.Errorf("%+v is taken", s)
+			}
+		}
+		if err == nil && len(list) > strings.Count(text, "expires") {
+			t.Errorf("%d of %q", len(list), text)
+		}
+	})
+}
+
+// FuzzLog reads a line of the gateway's log, in which the other end's words stand: the same line tells the same every time.
+func FuzzLog(f *testing.F) {
+	f.Add("unauthorized conn=1 remote=203.0.113.9 client=cli origin=http://evil.example host=h:18789 auth=token reason=token_mismatch")
+	f.Add("⇄ res ✓ config.set 3ms ⇄ res ✗ exec")
+	f.Add("remote=a remote=b ip= role=n/a webchat connected")
+	f.Fuzz(func(t *testing.T, line string) {
+		method, outcome := rpcMethod(line)
+		for range 8 {
+			if m, o := rpcMethod(line); m != method || o != outcome {
+				t.Fatalf("%q calls %q, %q and %q, %q", line, method, outcome, m, o)
+			}
+		}
+		for name, value := range logFields(line) {
+			if value == "" || value != strings.TrimSpace(value) || !strings.Contains(line, value) {
+				t.Errorf("%s=%q of %q", name, value, line)
+			}
 		}
 	})
 }

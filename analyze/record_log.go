@@ -57,15 +57,19 @@ func logFields(line string) map[string]string {
 	return said
 }
 
-// rpcMethod reads the method of a call over the gateway's socket, and whether it succeeded.
+var logResponse = regexp.MustCompile(`⇄ res ([✓✗]) ([^ ]*)`)
+
+// rpcMethod reads the method of a call over the gateway's socket, and whether it succeeded. The first counts: what follows it on the
+// line can be the caller's own words.
 func rpcMethod(line string) (method, outcome string) {
-	for mark, result := range map[string]string{"⇄ res ✓ ": "ok", "⇄ res ✗ ": "failed"} {
-		if _, rest, found := strings.Cut(line, mark); found {
-			method, _, _ = strings.Cut(rest, " ")
-			return method, result
-		}
+	m := logResponse.FindStringSubmatch(line)
+	switch {
+	case m == nil:
+		return "", ""
+	case m[1] == "✓":
+		return m[2], "ok"
 	}
-	return "", ""
+	return m[2], "failed"
 }
 
 // logAuth tells whether a line says that somebody was let in or refused.

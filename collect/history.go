@@ -210,6 +210,9 @@ func (h *history) readJournal() {
 		h.note("reading the config journal of %s: %v", quoteName(db), err)
 	}
 	slices.SortStableFunc(h.journal, func(a, b journaled) int { return a.at.Compare(b.at) })
+	if len(h.journal) >= maxJournal {
+		h.note("the config journal of %s has more than %d rows: those beyond are not looked at", quoteName(h.in.StateDir), maxJournal)
+	}
 	h.journal = slices.CompactFunc(h.journal, func(a, b journaled) bool { return a.at.Equal(b.at) && a.Next == b.Next })
 }
 

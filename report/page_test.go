@@ -2,6 +2,8 @@ package report
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"flag"
 	"os"
@@ -10,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/clawbook/openclaw-ir/analyze"
@@ -192,4 +195,45 @@ func pageData(root *html.Node) []byte {
 		}
 	}
 	return nil
+}
+
+// FuzzPage writes pages of hostile stories. Whatever stands in them, the page is inert, and the browser has our scripts and no other.
+func FuzzPage(f *testing.F) {
+	f.Add(nasty)
+	f.Add("</script><script>alert(1)</script><!--<script>")
+	f.Add("\u2028\u2029\x00\xff{{.}}")
+	root, _ := page(f, hostileStory("text"))
+	ours := scripts(root)
+	f.Fuzz(func(t *testing.T, text string) {
+		if len(text) > 4096 {
+			return
+		}
+		if root, _ := page(t, hostileStory(text)); scripts(root) != ours {
+			t.Errorf("%d script elements, and ours are %d", scripts(root), ours)
+		}
+	})
+}
+
+func scripts(root *html.Node) (n int) {
+	for d := range root.Descendants() {
+		if d.Data == "script" && d.Type == html.ElementNode {
+			n++
+		}
+	}
+	return n
+}
+
+// FuzzSkill reads what a skill says of itself: no more than it has, whatever its front matter is.
+func FuzzSkill(f *testing.F) {
+	f.Add("---\nname: a\nversion: 1.2.3\nauthor: x\n---\n# A", `{"owner":"o","slug":"s","version":"2"}`)
+	f.Add("---\na: &a [x,x,x]\nb: &b [*a,*a,*a]\nauthor: *b\nversion: !!binary x\n---\n", `{"installedVersion":"\ud800"}`)
+	f.Add("---\n\n---", "[")
+	f.Fuzz(func(t *testing.T, text, meta string) {
+		files := fstest.MapFS{"s/skills/a/SKILL.md": {Data: []byte(text)}, "s/skills/a/_meta.json": {Data: []byte(meta)}}
+		k := readSkill(files, "/s/skills/a", "a")
+		sum := sha256.Sum256([]byte(text))
+		if k.SHA256 != hex.EncodeToString(sum[:]) || len(k.Version)+len(k.Publisher) > 3*(len(text)+len(meta)) {
+			t.Errorf("%+v", k)
+		}
+	})
 }

@@ -1,9 +1,11 @@
 package bulk
 
 import (
+	"bytes"
 	"compress/gzip"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -333,3 +335,40 @@ func TestParseAddress(t *testing.T) {
 		}
 	}
 }
+
+// FuzzAnswer has the store answer anything. Each document is accounted for once, and of a reason no more than some is kept.
+func FuzzAnswer(f *testing.F) {
+	f.Add([]byte(`{"items":[{"create":{"status":201}},{"create":{"status":409}},{"create":{"status":400,"error":{"type":"mapper","reason":"x"}}}]}`), 200)
+	f.Add([]byte(`{"items":[{"index":{"status":201}},{},{"create":{"status":429}}]}`), 200)
+	f.Add([]byte(`{"items":[]}`), 413)
+	f.Fuzz(func(t *testing.T, text []byte, status int) {
+		if status < 200 || status > 599 {
+			return
+		}
+		a, err := ParseAddress("https://store.example/claw")
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := New(a, Options{Patience: time.Nanosecond, Transport: answers(func(r *http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(bytes.NewReader(text)), Request: r}, nil
+		})})
+		const n = 3
+		for i := range n {
+			err = errors.Join(err, w.Create(t.Context(), fmt.Sprint(i), map[string]int{"n": i}))
+		}
+		err = errors.Join(err, w.Flush(t.Context()))
+		got := w.Result()
+		if got.Created+got.Existing+got.Refused+got.Unsent != n || (got.Unsent > 0) != (err != nil) {
+			t.Errorf("%+v and %v", got, err)
+		}
+		for _, why := range got.Reasons {
+			if len(why.Text)+len(why.Type) > 2*maxReasonText {
+				t.Errorf("a reason of %d bytes", len(why.Text))
+			}
+		}
+	})
+}
+
+type answers func(*http.Request) (*http.Response, error)
+
+func (f answers) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }

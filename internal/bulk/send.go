@@ -189,8 +189,10 @@ type answer struct {
 	}
 }
 
-// maxReasonText is how much of a store's reason is kept, in bytes.
+// maxReasonText is how much of a store's reason, and of its type, is kept, in bytes.
 const maxReasonText = 300
+
+func head(s string) string { return s[:min(len(s), maxReasonText)] }
 
 // account counts what the store says of each document, and returns those that it was too busy for.
 func (w *Writer) account(batch []item, a answer) (again []item) {
@@ -204,7 +206,7 @@ func (w *Writer) account(batch []item, a answer) (again []item) {
 		case one.Status == http.StatusTooManyRequests, one.Status >= 500:
 			again = append(again, batch[i])
 		case one.Error != nil:
-			w.refuse(1, one.Status, one.Error.Type, one.Error.Reason[:min(len(one.Error.Reason), maxReasonText)])
+			w.refuse(1, one.Status, head(one.Error.Type), head(one.Error.Reason))
 		default:
 			w.refuse(1, one.Status, "", "the store does not say why")
 		}

@@ -2,6 +2,7 @@ package secret
 
 import (
 	"fmt"
+	"iter"
 	"os"
 	"path/filepath"
 	"slices"
@@ -170,4 +171,36 @@ func TestFromText(t *testing.T) {
 	if want := []string{"fake-hooks-token-0002", "sk-ant-fakefakefakefake01"}; !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}
+}
+
+// FuzzSources takes secrets from a text as each of its forms. None is empty, and none is longer than the text; what FromText shows by its
+// format stands in the text as it is.
+func FuzzSources(f *testing.F) {
+	for _, s := range []string{
+		"export A_TOKEN=\"x\\ny\" # c\nB='q", `{"env":{"A_KEY":"Zm9vYmFyYmF6MTIz"},"headers":{"Authorization":"Bearer FAKE0123456789"},"x":"{\"token\":\"inner-FAKE-0123\"}"}`,
+		"https://user:pass-FAKE@h/x?token=y", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----", `["--token","FAKE-token-1","--api-key=FAKE-2"]`, "ghp_0123456789abcdefghijABCDEFGHIJ012345",
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		check := func(from string, found iter.Seq2[[]string, string]) {
+			n := 0
+			for _, value := range found {
+				if n++; value == "" || len(value) > 3*len(text) {
+					t.Errorf("%s has %q of %q", from, value, text)
+				}
+				if from == "FromText" && !strings.Contains(text, value) {
+					t.Errorf("%q does not stand in %q", value, text)
+				}
+			}
+			if n > 4*len(text) {
+				t.Errorf("%s has %d of %d bytes", from, n, len(text))
+			}
+		}
+		check("FromEnv", FromEnv([]byte(text)))
+		check("FromText", FromText(text))
+		if v, err := json5.Parse([]byte(text)); err == nil {
+			check("FromConfig", FromConfig(v))
+		}
+	})
 }
