@@ -166,7 +166,7 @@ func TestOddFiles(t *testing.T) {
 			}
 		}
 		out := render(t, renderer(), events...)
-		inerttest.Text(t, "the lines", out.lines)
+		inerttest.Lines(t, "the lines", out.lines)
 		inerttest.CSV(t, "the table", out.csv)
 	}()
 	select {
@@ -442,7 +442,7 @@ func FuzzItem(f *testing.F) {
 				t.Errorf("time %d", e.Time)
 			}
 			out := render(t, r, e)
-			inerttest.Text(t, "the lines", out.lines)
+			inerttest.Lines(t, "the lines", out.lines)
 			checkCSV(t, out.csv, 1)
 			checkTimesketch(t, out.timesketch, 3)
 			checkDocuments(t, out.ecs, 1, checkECS)

@@ -214,7 +214,7 @@ func TestStatesRevealNothing(t *testing.T) {
 			checkTimesketch(t, out.timesketch, 0)
 			checkDocuments(t, out.ecs, len(events), checkECS)
 			checkDocuments(t, out.ocsf, len(events), checkOCSF)
-			inerttest.Text(t, "the lines", out.lines)
+			inerttest.Lines(t, "the lines", out.lines)
 			if strings.Count(out.lines, "\n") != len(events) {
 				t.Error("a line is several")
 			}

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/clawbook/openclaw-ir/internal/console"
 	"github.com/clawbook/openclaw-ir/internal/host"
 	"github.com/clawbook/openclaw-ir/internal/openclaw"
 	"github.com/clawbook/openclaw-ir/internal/product"
@@ -23,15 +24,16 @@ func (u Unit) target() string { return u.Domain + "/" + u.Name }
 
 // jobCommand is what a person types to do something with a job.
 func (u Unit) jobCommand(verb string) string {
+	target := console.ShellWord(u.target())
 	switch verb {
 	case "disable":
-		return fmt.Sprintf("sudo launchctl disable %s; sudo launchctl bootout %s", u.target(), u.target())
+		return fmt.Sprintf("sudo launchctl disable %s; sudo launchctl bootout %s", target, target)
 	case "start":
-		return fmt.Sprintf("sudo launchctl bootstrap %s '%s'", u.Domain, strings.ReplaceAll(u.Plist, "'", `'\''`))
+		return fmt.Sprintf("sudo launchctl bootstrap %s %s", u.Domain, console.ShellWord(u.Plist))
 	case "status":
-		return fmt.Sprintf("sudo launchctl print %s; sudo launchctl print-disabled %s", u.target(), u.Domain)
+		return fmt.Sprintf("sudo launchctl print %s; sudo launchctl print-disabled %s", target, u.Domain)
 	}
-	return "sudo launchctl " + verb + " " + u.target()
+	return "sudo launchctl " + verb + " " + target
 }
 
 // launchctlTime is what a command of launchctl may take. A bootout waits for the job's process, which is stopped; launchd goes

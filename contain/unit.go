@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/clawbook/openclaw-ir/internal/console"
 	"github.com/clawbook/openclaw-ir/internal/host"
 	"github.com/clawbook/openclaw-ir/internal/openclaw"
 	"github.com/clawbook/openclaw-ir/internal/product"
@@ -51,9 +52,9 @@ func (u Unit) command(verb string) string {
 		return u.jobCommand(verb)
 	}
 	if !u.User {
-		return "systemctl " + verb + " " + u.Name
+		return "systemctl " + verb + " " + console.ShellWord(u.Name)
 	}
-	return fmt.Sprintf("sudo -u '#%d' XDG_RUNTIME_DIR=/run/user/%d systemctl --user %s %s", u.UID, u.UID, verb, u.Name)
+	return fmt.Sprintf("sudo -u '#%d' XDG_RUNTIME_DIR=/run/user/%d systemctl --user %s %s", u.UID, u.UID, verb, console.ShellWord(u.Name))
 }
 
 // unitProperties are what is asked of a unit (org.freedesktop.systemd1(5)).

@@ -354,7 +354,7 @@ func TestCommands(t *testing.T) {
 	report := reportOf(t, `{channels: {"x'; rm -rf ~; '": {dmPolicy: "open"}}}`, nil)
 	for _, f := range report.Findings {
 		for _, c := range f.Commands {
-			if strings.Contains(c, "rm -rf") && !strings.Contains(c, `'\''; rm -rf ~; '\''`) {
+			if strings.Contains(c, "rm -rf") && !strings.Contains(c, `'"'"'; rm -rf ~; '"'"'`) {
 				t.Errorf("%s: %s", f.ID, c)
 			}
 		}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/clawbook/openclaw-ir/internal/console"
 	"github.com/clawbook/openclaw-ir/internal/openclaw"
 	"github.com/clawbook/openclaw-ir/internal/severity"
 )
@@ -80,7 +81,7 @@ func (s *state) report(o *outcome, hostPath string, bad, not fs.FileMode) {
 		want = 0o700
 	}
 	if n.link {
-		f.Commands = []string{fmt.Sprintf("chmod %o %s", want, shellWord(s.real(hostPath)))}
+		f.Commands = []string{fmt.Sprintf("chmod %o %s", want, console.ShellWord(s.real(hostPath)))}
 		return
 	}
 	f.mode(hostPath, want)

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/clawbook/openclaw-ir/internal/console"
 	"github.com/clawbook/openclaw-ir/internal/severity"
 )
 
@@ -307,7 +308,7 @@ func (s *state) guideLinks(o *outcome) {
 		if !within(s.in.StateDir, s.real(p.path)) {
 			f.Level = severity.High
 		}
-		f.Commands = []string{"ls -l " + shellWord(p.path)}
+		f.Commands = []string{"ls -l " + console.ShellWord(p.path)}
 	}
 	for _, dir := range []string{path.Join(s.in.StateDir, "skills"), path.Join(s.in.StateDir, "hooks")} {
 		if info, ok := s.lstat(dir); ok && info.Mode()&fs.ModeSymlink != 0 {

@@ -8,6 +8,7 @@ import (
 	"path"
 	"slices"
 
+	"github.com/clawbook/openclaw-ir/internal/console"
 	"github.com/clawbook/openclaw-ir/internal/openclaw"
 	"github.com/clawbook/openclaw-ir/internal/severity"
 	"github.com/clawbook/openclaw-ir/internal/stores"
@@ -60,7 +61,7 @@ func (s *state) owners(o *outcome) {
 			return
 		}
 		f := o.add(p.path, fmt.Sprintf("%s (%s) belongs to the account %d, the installation to %d", p.path, p.kind, p.uid, want))
-		f.Commands = []string{fmt.Sprintf("sudo chown -h %d %s", want, shellWord(p.path))}
+		f.Commands = []string{fmt.Sprintf("sudo chown -h %d %s", want, console.ShellWord(p.path))}
 	}
 }
 
@@ -89,7 +90,7 @@ func (s *state) writable(o *outcome) {
 				if perm&0o002 == 0 || s.closed(p) {
 					f.Level = severity.Low
 				}
-				f.Commands = []string{"chmod go-w " + shellWord(p)}
+				f.Commands = []string{"chmod go-w " + console.ShellWord(p)}
 				f.Repair = &Repair{Mode: &ModeRepair{Path: p, Want: uint32(perm &^ 0o022)}}
 			}
 			return true

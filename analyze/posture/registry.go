@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/clawbook/openclaw-ir/internal/console"
 	"github.com/clawbook/openclaw-ir/internal/openclaw"
 	"github.com/clawbook/openclaw-ir/internal/severity"
 	"github.com/clawbook/openclaw-ir/internal/stores"
@@ -86,7 +87,7 @@ func (f *Finding) set(names []string, value string) {
 
 // mode makes narrower permissions the fix of a finding.
 func (f *Finding) mode(hostPath string, want uint32) {
-	f.Commands = append(f.Commands, "chmod "+strconv.FormatUint(uint64(want), 8)+" "+shellWord(hostPath))
+	f.Commands = append(f.Commands, "chmod "+strconv.FormatUint(uint64(want), 8)+" "+console.ShellWord(hostPath))
 	f.Repair = &Repair{Mode: &ModeRepair{Path: hostPath, Want: want}}
 }
 

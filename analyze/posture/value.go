@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/clawbook/openclaw-ir/internal/console"
 )
 
 // maxListed bounds how many entries of a list or an object are looked at, and maxLines how many a finding names.
@@ -104,19 +106,8 @@ func dotted(names ...string) string { return strings.Join(names, ".") }
 
 // configSet returns the command that sets a config value. The value is JSON text.
 func configSet(key, value string) string {
-	return "openclaw config set " + shellWord(key) + " " + shellWord(value)
+	return "openclaw config set " + console.ShellWord(key) + " " + console.ShellWord(value)
 }
 
 // configUnset returns the command that takes a config value out.
-func configUnset(key string) string { return "openclaw config unset " + shellWord(key) }
-
-// shellWord quotes a word for a POSIX shell where it must be.
-func shellWord(s string) string {
-	plain := func(r rune) bool {
-		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("@%+=:,./_-", r)
-	}
-	if s != "" && !strings.ContainsFunc(s, func(r rune) bool { return !plain(r) }) {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
-}
+func configUnset(key string) string { return "openclaw config unset " + console.ShellWord(key) }

@@ -80,7 +80,7 @@ func bulkCredentials(c *cli.Context, e env) (bulk.Credentials, error) {
 		defer f.Close()
 		info, err := f.Stat()
 		if err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o077 != 0 {
-			return bulk.Credentials{}, usageError(fmt.Sprintf("chmod 600 %q", name), "others than you may read the credentials in %q", name)
+			return bulk.Credentials{}, usageError("chmod 600 "+console.ShellWord(name), "others than you may read the credentials in %q", name)
 		}
 		data, err := io.ReadAll(io.LimitReader(f, maxCredentials))
 		if err != nil {

@@ -155,7 +155,7 @@ func sayVerified(c *cli.Context, e env, name string, r *collect.VerifyReport) er
 func salvageHint(r *collect.VerifyReport, name string) string {
 	for _, p := range r.Problems {
 		if p.Kind == "cut" || p.Kind == "size" || p.Kind == "open" {
-			return fmt.Sprintf("openclaw-ir collect verify --salvage -i KEY %q says how far it goes", name)
+			return fmt.Sprintf("openclaw-ir collect verify --salvage -i KEY %s says how far it goes", console.ShellWord(name))
 		}
 	}
 	return ""
@@ -176,7 +176,7 @@ func runSalvage(c *cli.Context, e env, name string) error {
 		var cut *collect.CutError
 		if errors.As(err, &cut) {
 			lines.Flush()
-			return &codeError{exitFound, fmt.Errorf("%s whole, then: %w", plural(count, "member"), err), []string{fmt.Sprintf("openclaw-ir collect open --salvage -i KEY %q DIR writes them", name)}}
+			return &codeError{exitFound, fmt.Errorf("%s whole, then: %w", plural(count, "member"), err), []string{fmt.Sprintf("openclaw-ir collect open --salvage -i KEY %s DIR writes them", console.ShellWord(name))}}
 		}
 		if err != nil {
 			lines.Flush()

@@ -109,7 +109,7 @@ func showText(c *cli.Context, e env, cs *casefile.Case, l *caseLook) error {
 	for _, o := range stillOpen(c, cs) {
 		labelled(e.console.Out(), e.console.Facts().Width, "open", o.What)
 		if o.Type != "" { // whole, so that it can be copied
-			fmt.Fprintf(e.console.Out(), "          %s\n", console.Escape(o.Type))
+			fmt.Fprintf(e.console.Out(), "          %s\n", console.EscapeCommand(o.Type))
 		}
 	}
 	return nil

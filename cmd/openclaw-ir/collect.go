@@ -419,7 +419,7 @@ func (x *collection) failed(cs *casefile.Case, out *output, err error) error {
 	kept := out.keep()
 	hint := ""
 	if kept != "" {
-		hint = fmt.Sprintf("free some room or name another place with -o; what there is: openclaw-ir collect verify --salvage -i KEY %q", kept)
+		hint = fmt.Sprintf("free some room or name another place with -o; what there is: openclaw-ir collect verify --salvage -i KEY %s", console.ShellWord(kept))
 	}
 	return &codeError{exitFailed, cause, []string{hint}}
 }

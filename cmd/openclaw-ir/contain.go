@@ -78,7 +78,7 @@ func markedLine(s step, mark string) string {
 		line += ": " + console.Escape(s.Detail)
 	}
 	if !s.OK && s.Hint != "" {
-		line += "\n             → " + console.Escape(s.Hint)
+		line += "\n             → " + console.EscapeCommand(s.Hint)
 	}
 	return line
 }

@@ -141,7 +141,7 @@ func (d *doctor) line(s symptom) string {
 		line += ": " + console.Escape(s.Detail)
 	}
 	if s.Hint != "" && s.State != fine {
-		line += "\n              → " + console.Escape(s.Hint)
+		line += "\n              → " + console.EscapeCommand(s.Hint)
 	}
 	return line
 }

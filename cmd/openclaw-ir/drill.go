@@ -213,7 +213,7 @@ type drilled struct {
 // end says what there is to look at, and how to remove it.
 func (x *drilling) end(err error) error {
 	if err != nil && !errors.Is(err, errLeft) {
-		x.console.Printf("the drill lies in %q; remove it with: rm -r %s", x.dir, shellWord(x.dir))
+		x.console.Printf("the drill lies in %q; remove it with: rm -r %s", x.dir, console.ShellWord(x.dir))
 		return err
 	}
 	d := drilled{Exit: x.code(), Directory: x.dir, Key: x.path(drillKey), Bundles: newest(x.cs, casefile.BundlesDir, "*"+collect.BundleSuffix)}
@@ -240,7 +240,7 @@ func (x *drilling) endText(d drilled) []string {
 		text = append(text, x.typed("search", []string{"analyze", name, "-i", d.Key, "--kind", "exec"})...)
 	}
 	text = append(text, x.typed("case", x.argv("case", "show"))...)
-	add("remove", "rm -r "+shellWord(x.dir))
+	add("remove", "rm -r "+console.ShellWord(x.dir))
 	add("for real", "sudo openclaw-ir run")
 	return text
 }

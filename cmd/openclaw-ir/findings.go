@@ -159,7 +159,7 @@ func loadRules(c *cli.Context) (list []*sigma.Rule, err error) {
 	for _, dir := range c.StringSlice("rules") {
 		more, err := rules.LoadDir(os.DirFS(dir))
 		if err != nil {
-			return nil, &codeError{exitUsage, fmt.Errorf("reading rules from %q: %w", dir, err), []string{"openclaw-ir analyze rules test " + dir}}
+			return nil, &codeError{exitUsage, fmt.Errorf("reading rules from %q: %w", dir, err), []string{"openclaw-ir analyze rules test " + console.ShellWord(dir)}}
 		}
 		list = rules.Merge(list, more)
 	}

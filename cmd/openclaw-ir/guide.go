@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -12,7 +11,6 @@ import (
 
 	"github.com/clawbook/openclaw-ir/internal/console"
 	"github.com/urfave/cli/v2"
-	"mvdan.cc/sh/v3/syntax"
 )
 
 // A stage is one step of the runbook, as a person is led through it. The texts are ours; the commands are what would be typed.
@@ -215,7 +213,7 @@ func succeeded(code int) bool { return code == exitDone || code == exitPartial |
 func typedLine(argv []string) string {
 	words := []string{"openclaw-ir"}
 	for _, w := range argv {
-		words = append(words, shellWord(w))
+		words = append(words, console.ShellWord(w))
 	}
 	return strings.Join(words, " ")
 }
@@ -233,19 +231,4 @@ func shellLines(line string, width int) []string {
 		at = breakAt(line, limit)
 	}
 	return append([]string{line[:at] + ` \`}, shellLines("    "+line[at+1:], width)...)
-}
-
-var plainWord = regexp.MustCompile(`^[A-Za-z0-9_@%+=:,./-]+$`)
-
-// shellWord quotes a word for a shell where it must. One that a terminal would not show as it is, and that cannot be typed either, is
-// escaped.
-func shellWord(w string) string {
-	if plainWord.MatchString(w) {
-		return w
-	}
-	quoted, err := syntax.Quote(w, syntax.LangBash)
-	if plain := strings.ReplaceAll(quoted, `\`, ""); err != nil || console.Escape(plain) != plain {
-		return console.Escape(w)
-	}
-	return quoted
 }

@@ -83,7 +83,7 @@ func givenRecipients(c *cli.Context) (list []collect.Recipient, err error) {
 // who names it to know.
 func checkWritten(name string) error {
 	if info, err := os.Stat(name); err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o002 != 0 {
-		return usageError("chmod o-w "+shellWord(name)+", after reading it; or name the recipients with -r",
+		return usageError("chmod o-w "+console.ShellWord(name)+", after reading it; or name the recipients with -r",
 			"%q can be written by everybody, so it may not say who reads the evidence", name)
 	}
 	return nil
@@ -119,7 +119,7 @@ func defaultRecipientsOf(e env) (name string, list []collect.Recipient, err erro
 			err = host.RootsOwn(name)
 		}
 		if errors.Is(err, host.ErrNotTrusted) {
-			return name, nil, usageError("sudo chown root: "+name+" && sudo chmod 644 "+name+", after reading it, in a directory of root's; or name the recipients with -r or -R",
+			return name, nil, usageError("sudo chown root: "+console.ShellWord(name)+" && sudo chmod 644 "+console.ShellWord(name)+", after reading it, in a directory of root's; or name the recipients with -r or -R",
 				"%q can be written by others than root, so it may not say who reads the evidence: %v", name, err)
 		}
 		if err != nil {

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+
+	"github.com/clawbook/openclaw-ir/internal/console"
 )
 
 // checkLent refuses to run with rights that whoever started the program does not have: a set-id bit on its file, or capabilities there.
@@ -22,7 +24,7 @@ func checkLent() error {
 	}
 	file := "FILE"
 	if exe, err := os.Executable(); err == nil {
-		file = shellWord(exe)
+		file = console.ShellWord(exe)
 	}
 	return &codeError{exitFailed, errors.New("this program must not lend rights to whoever runs it: " + how), []string{
 		"as root: chmod u-s,g-s " + file + "; setcap -r " + file + "; and find out who set them; then sudo openclaw-ir",

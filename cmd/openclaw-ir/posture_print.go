@@ -193,7 +193,7 @@ func (x *posturing) findingRow(f posture.Finding, since []posture.Window) postur
 	part("why", f.Why)
 	part("fix", f.Fix)
 	for _, command := range f.Commands {
-		part("type", command)
+		row.text = append(row.text, fmt.Sprintf("          %-6s  %s", "type", console.EscapeCommand(command)))
 	}
 	for _, w := range since {
 		part("since", strings.TrimPrefix(x.secrets.Redact(w.String()), "since "))

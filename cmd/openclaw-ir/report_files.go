@@ -52,7 +52,7 @@ func (x *reporting) render() (files []reportFile, err error) {
 		return nil, err
 	}
 	if parts > 0 {
-		b.Sent = fmt.Sprintf("in parts; join them with: cat %s.part*of%03d > %s", b.Name, parts, b.Name)
+		b.Sent = fmt.Sprintf("in parts; join them with: %s", joining(b.Name, parts))
 	}
 	for _, f := range x.forms(attached) {
 		data, err := x.renderOne(f)
@@ -215,6 +215,12 @@ func (x *reporting) parts() (*report.Bundle, int, error) {
 	return b, int(n), nil
 }
 
+// joining is the command that makes a bundle of its parts again.
+func joining(bundle string, parts int) string {
+	name := console.ShellWord(bundle)
+	return fmt.Sprintf("cat %s.part*of%03d > %s", name, parts, name)
+}
+
 // writeParts cuts the newest bundle into parts, and lists their digests as sha256sum does.
 func (x *reporting) writeParts(done func(name, sum string)) error {
 	b, parts, err := x.parts()
@@ -238,7 +244,7 @@ func (x *reporting) writeParts(done func(name, sum string)) error {
 		fmt.Fprintf(&sums, "%s  %s\n", sum, name)
 	}
 	fmt.Fprintf(&sums, "%s  %s\n", b.SHA256, b.Name)
-	x.console.Printf("cut into %s; join them with: cat %s.part*of%03d > %s, then: sha256sum -c %s.SHA256SUMS", plural(parts, "part"), b.Name, parts, b.Name, b.Name)
+	x.console.Printf("cut into %s; join them with: %s, then: sha256sum -c %s", plural(parts, "part"), joining(b.Name, parts), console.ShellWord(b.Name+".SHA256SUMS"))
 	return x.writeOne(b.Name+".SHA256SUMS", sums.Bytes(), done)
 }
 

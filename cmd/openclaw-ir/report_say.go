@@ -141,7 +141,7 @@ func (x *reporting) sayFiles(files []reportFile) {
 	}
 	x.console.Printf("nothing was sent. It quotes messages, names and paths: read it, take out what is private, then send it to %s", to)
 	from := x.user() + "@" + orUnknown(x.cs.Info().Host) + ":" + x.cs.Path(casefile.ReportDir, x.stem())
-	x.console.Hintf("scp '%s.*' . fetches the files; open the .eml in a mail program, the .html in a browser", from)
+	x.console.Hintf("scp %s . fetches the files; open the .eml in a mail program, the .html in a browser", console.ShellWord(from+".*"))
 }
 
 func (x *reporting) user() string {

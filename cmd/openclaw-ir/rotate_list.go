@@ -206,15 +206,15 @@ func (e env) rotateLine(v any) string {
 	lines := []string{first, "     " + console.Escape(it.How)}
 	add := func(name, text string) {
 		if text != "" {
-			lines = append(lines, fmt.Sprintf("       %-6s %s", name, console.Escape(text)))
+			lines = append(lines, fmt.Sprintf("       %-6s %s", name, text))
 		}
 	}
-	add("page", it.Page)
-	add("type", it.Command)
-	add("where", strings.Join(shorten(it.Where, 3), ", "))
-	add("copies", strings.Join(shorten(it.Residue, 3), ", "))
-	add("seen", seenText(it.Seen))
-	add("note", it.Note)
+	add("page", console.Escape(it.Page))
+	add("type", console.EscapeCommand(it.Command))
+	add("where", console.Escape(strings.Join(shorten(it.Where, 3), ", ")))
+	add("copies", console.Escape(strings.Join(shorten(it.Residue, 3), ", ")))
+	add("seen", console.Escape(seenText(it.Seen)))
+	add("note", console.Escape(it.Note))
 	return strings.Join(lines, "\n")
 }
 

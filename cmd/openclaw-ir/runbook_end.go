@@ -69,7 +69,7 @@ func (x *runbook) rest() rest {
 	}
 	r.Bundles = append(r.Bundles, newest(x.cs, casefile.BundlesDir, "*"+collect.BundleSuffix)...)
 	if len(r.Bundles) > 0 {
-		r.Copy = fmt.Sprintf("scp '%s:%s/*' .", x.cs.Info().Host, x.cs.Path(casefile.BundlesDir))
+		r.Copy = "scp " + console.ShellWord(x.cs.Info().Host+":"+x.cs.Path(casefile.BundlesDir, "*")) + " ."
 	}
 	r.Letter, r.Page = last(newest(x.cs, casefile.ReportDir, "*.eml")), last(newest(x.cs, casefile.ReportDir, "*.html"))
 	if x.isContained() {
@@ -156,7 +156,7 @@ func (x *runbook) restText(r rest) []string {
 		add("look at", "%s", console.Escape(r.Page))
 	}
 	if r.Copy != "" {
-		add("copy", "on another machine: %s", console.Escape(r.Copy))
+		add("copy", "on another machine: %s", console.EscapeCommand(r.Copy))
 	}
 	if r.Undo != nil {
 		add("undo", "when all of this is done:")

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/clawbook/openclaw-ir/collect"
+	"github.com/clawbook/openclaw-ir/internal/console"
 	"github.com/clawbook/openclaw-ir/internal/host"
 	"github.com/clawbook/openclaw-ir/internal/openclaw"
 	"github.com/urfave/cli/v2"
@@ -90,7 +91,7 @@ func chainSource(e env, chain *collect.Chain, dir string, number int) (*source, 
 	e.record.reads(name)
 	fsys, state, err := chain.State(number)
 	if fsys == nil {
-		return nil, &codeError{exitFailed, fmt.Errorf("opening %q: %w", name, err), []string{"openclaw-ir collect chain verify " + shellWord(dir) + " says which links there are"}}
+		return nil, &codeError{exitFailed, fmt.Errorf("opening %q: %w", name, err), []string{"openclaw-ir collect chain verify " + console.ShellWord(dir) + " says which links there are"}}
 	}
 	if err != nil {
 		e.lacks("%q: %v", name, err)
@@ -105,7 +106,7 @@ func chainSource(e env, chain *collect.Chain, dir string, number int) (*source, 
 
 func chainError(dir string, err error) error {
 	err = bundleError(dir, err)
-	hint := "openclaw-ir collect chain verify " + shellWord(dir) + " says what is wrong with it"
+	hint := "openclaw-ir collect chain verify " + console.ShellWord(dir) + " says what is wrong with it"
 	if ce, ok := err.(*codeError); ok { //nolint:errorlint // made by bundleError just now
 		ce.hints = append(ce.hints, hint)
 		return ce

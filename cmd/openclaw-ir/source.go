@@ -15,6 +15,7 @@ import (
 	"filippo.io/age"
 	"github.com/clawbook/openclaw-ir/collect"
 	"github.com/clawbook/openclaw-ir/collect/store"
+	"github.com/clawbook/openclaw-ir/internal/console"
 	"github.com/clawbook/openclaw-ir/internal/drill"
 	"github.com/clawbook/openclaw-ir/internal/host"
 	"github.com/clawbook/openclaw-ir/internal/openclaw"
@@ -277,7 +278,7 @@ func bundleError(name string, err error) error {
 	case errors.Is(err, collect.ErrWrongKey):
 		return &codeError{exitFailed, err, []string{"name the private key of one of its recipients with -i FILE; the .seal beside it says who they are"}}
 	case errors.Is(err, collect.ErrCut):
-		return &codeError{exitFound, err, []string{fmt.Sprintf("openclaw-ir collect verify --salvage -i KEY %q says how far it goes", name)}}
+		return &codeError{exitFound, err, []string{fmt.Sprintf("openclaw-ir collect verify --salvage -i KEY %s says how far it goes", console.ShellWord(name))}}
 	}
 	return err
 }

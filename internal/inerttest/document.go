@@ -23,7 +23,7 @@ var live = regexp.MustCompile(`(?i)https?://|www\.[a-z]|\bevil\.example|[a-z0-9]
 // Letter checks the text of a letter, which mail programs show with links of their own making.
 func Letter(tb TB, name, letter string) {
 	tb.Helper()
-	Text(tb, name, letter)
+	Lines(tb, name, letter)
 	for line := range strings.Lines(letter) {
 		if m := live.FindString(line); m != "" {
 			tb.Fatalf("%s: %q is alive in %q", name, m, line)
@@ -77,7 +77,7 @@ func Markdown(tb TB, name string, source []byte) {
 	if err != nil {
 		tb.Fatalf("%s: %v", name, err)
 	}
-	Text(tb, name, string(source))
+	Lines(tb, name, string(source))
 }
 
 // elements that a page of ours is made of; any other came from outside.
@@ -94,7 +94,7 @@ var attributes = strings.Fields(`lang class charset http-equiv content name id w
 // it hides or moves another.
 func Page(tb TB, name string, page []byte) (root *html.Node) {
 	tb.Helper()
-	Text(tb, name, string(page))
+	characters(tb, name, string(page))
 	root, err := html.Parse(bytes.NewReader(page))
 	if err != nil {
 		tb.Fatalf("%s: %v", name, err)

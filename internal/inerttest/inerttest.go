@@ -63,21 +63,26 @@ func Line(tb TB, name, line string) {
 	}
 }
 
-// Text checks lines of text. Tabs may stand in it, and nothing of what the Payloads imitate at the beginning of a line.
-func Text(tb TB, name, text string) {
+// Lines checks lines of text. Tabs may stand in it, and nothing of what the Payloads imitate at the beginning of a line.
+func Lines(tb TB, name, text string) {
+	tb.Helper()
+	characters(tb, name, text)
+	if at := forged.FindStringIndex(text); at != nil {
+		tb.Fatalf("%s: a line of the intruder's: %q", name, around(text, at[0]))
+	}
+}
+
+func characters(tb TB, name, text string) {
 	tb.Helper()
 	for line := range strings.Lines(text) {
 		Line(tb, name, strings.ReplaceAll(strings.TrimSuffix(line, "\n"), "\t", " "))
-	}
-	if at := forged.FindStringIndex(text); at != nil {
-		tb.Fatalf("%s: a line of the intruder's: %q", name, around(text, at[0]))
 	}
 }
 
 // Screen checks what a terminal was sent: text with our own colours.
 func Screen(tb TB, name, text string) {
 	tb.Helper()
-	Text(tb, name, colour.ReplaceAllString(text, ""))
+	Lines(tb, name, colour.ReplaceAllString(text, ""))
 }
 
 // CSV checks a table, and returns its rows.
