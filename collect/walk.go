@@ -44,6 +44,7 @@ type collector struct {
 	states   []string       // state directories, links resolved
 	current  int            // index of the target being taken
 	seen     map[[16]byte]struct{}
+	listed   int64 // what the names weigh that are listed and not taken yet
 	rows     int64
 	past     *past         // what a chain of snapshots holds; nil to store everything
 	lease    time.Duration // how long we may still wait for files that are leased
@@ -373,7 +374,7 @@ func (c *collector) dir(m Meta, v visit) error {
 	taken := 0
 	ended := ""
 	for ended == "" {
-		names, err := f.Readdirnames(256)
+		names, held, err := c.names(f)
 		for _, name := range names {
 			if ended = c.stopped(); ended != "" {
 				break
@@ -383,14 +384,37 @@ func (c *collector) dir(m Meta, v visit) error {
 			}
 			taken++
 		}
-		if errors.Is(err, io.EOF) || len(names) == 0 && err == nil {
+		c.listed -= held
+		if ended == "" && errors.Is(err, io.EOF) {
 			return c.addDir(now)
 		}
-		if err != nil {
+		if ended == "" && err != nil {
 			ended = "listing it failed: " + openclaw.Cause(err)
 		}
 	}
 	return c.record(Row{Meta: now, Status: Truncated, Reason: fmt.Sprintf("%s after %d of its entries", ended, taken)})
+}
+
+// maxListed bounds the names that are held to be sorted, in bytes, of all directories that are inside each other.
+const maxListed = 64 << 20
+
+// names returns the next names of a directory, sorted, and what they weigh. Whoever reads a bundle reads its files by name, and
+// decompresses a frame once for each run of files that lie in it: of a million small ones in no order, once for each file.
+func (c *collector) names(f *os.File) (names []string, held int64, err error) {
+	for err == nil {
+		var more []string
+		more, err = f.Readdirnames(256)
+		names = append(names, more...)
+		for _, name := range more {
+			held += int64(len(name)) + 32
+		}
+		if c.listed+held > maxListed {
+			break
+		}
+	}
+	c.listed += held
+	slices.Sort(names)
+	return names, held, err
 }
 
 // stopped says why no more is taken.

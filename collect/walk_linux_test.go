@@ -2,10 +2,12 @@ package collect
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -451,18 +453,18 @@ func TestHollowFile(t *testing.T) {
 func TestInterruptedRun(t *testing.T) {
 	dir := newHost(t, map[string]string{state + "/workspace/x": "x", "/etc/hosts": "h"})
 	for i := range 50 {
-		put(t, fmt.Sprintf("%s%s/zz/%d", dir, state, i), "x")
+		put(t, fmt.Sprintf("%s%s/aa/%d", dir, state, i), "x")
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	n := 0
 	got := runOn(t, ctx, dir, Options{Progress: func(p string, _ int64) {
-		if n++; strings.Contains(p, "/zz/") {
+		if n++; strings.Contains(p, "/aa/") {
 			cancel()
 		}
 	}})
 	got.want(t, map[string]string{
-		state + "/zz": "truncated: interrupted after 1 ", state: "truncated: interrupted",
+		state + "/aa": "truncated: interrupted after 1 ", state: "truncated: interrupted",
 		state + "/workspace": "skipped: interrupted", "/etc/hosts": "skipped: interrupted",
 	})
 	if !got.out.Interrupted || !got.out.Partial() {
@@ -489,6 +491,24 @@ func TestManyEntries(t *testing.T) {
 	got := runOn(t, context.Background(), dir, Options{})
 	if got.out.Rows[Skipped] < int64(n) {
 		t.Errorf("%d rows for %d files", got.out.Rows[Skipped], n)
+	}
+}
+
+// TestFilesLieByName: whoever reads a bundle reads by name, and would decompress a frame for each file if they lay in no order.
+func TestFilesLieByName(t *testing.T) {
+	dir := newHost(t, nil)
+	var want []string
+	for i := range 500 {
+		name := fmt.Sprintf("%s/agents/main/sessions/%08x.jsonl", state, uint32(i)*2654435761)
+		want = append(want, name)
+		put(t, dir+name, "{}\n")
+	}
+	slices.Sort(want)
+	got := runOn(t, context.Background(), dir, Options{})
+	lie := slices.SortedFunc(maps.Keys(got.rows), func(a, b string) int { return cmp.Compare(got.rows[a].At, got.rows[b].At) })
+	lie = slices.DeleteFunc(lie, func(name string) bool { return !slices.Contains(want, name) })
+	if !slices.Equal(lie, want) {
+		t.Errorf("%d files, first %q", len(lie), lie[:3])
 	}
 }
 

@@ -62,6 +62,9 @@ func NewLines(r io.Reader, buffers *Buffers) *Lines { return &Lines{r: r, buffer
 // Next returns the next chunk, whose text the caller owns, or io.EOF after the last.
 // A read error is returned once all lines before it have been, with the torn last line among them.
 func (l *Lines) Next() (Chunk, error) {
+	if l.readErr != nil && len(l.rest) == 0 {
+		return l.last(nil) // without taking a buffer: most files are one chunk, and a host may hold a million
+	}
 	buf := append(l.buffers.get(2*len(l.rest)), l.rest...)
 	l.rest = l.rest[:0]
 	searched := 0
@@ -116,6 +119,7 @@ func (l *Lines) last(buf []byte) (Chunk, error) {
 func (l *Lines) passOver(buf []byte) (Chunk, error) {
 	c := Chunk{Line: l.line, Offset: l.offset, TooLong: int64(len(buf))}
 	buf = buf[:cap(buf)]
+	defer l.buffers.Put(buf)
 	for {
 		n, err := l.r.Read(buf)
 		if i := bytes.IndexByte(buf[:n], '\n'); i >= 0 {

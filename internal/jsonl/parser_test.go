@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -175,6 +176,31 @@ func TestLinesLosesNothing(t *testing.T) {
 			t.Fatal(diff)
 		}
 	})
+}
+
+// TestSmallFilesShareBuffers: of a million small files each may cost what it holds, and no chunk's memory.
+func TestSmallFilesShareBuffers(t *testing.T) {
+	var buffers Buffers
+	read := func() {
+		lines := NewLines(strings.NewReader("{}\n"), &buffers)
+		for {
+			c, err := lines.Next()
+			if err != nil {
+				return
+			}
+			buffers.Put(c.Text)
+		}
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	const files = 1000
+	for range files {
+		read()
+	}
+	runtime.ReadMemStats(&after)
+	if size := (after.TotalAlloc - before.TotalAlloc) / files; size > chunkSize/8 {
+		t.Errorf("a small file takes %d bytes", size)
+	}
 }
 
 func TestOverlongLineIsCounted(t *testing.T) {
