@@ -234,7 +234,7 @@ func (c *Containment) unlink(name string, owner host.Owner) error {
 	if err := c.save(); err != nil {
 		return err
 	}
-	return host.As(owner, func() error { return os.Remove(name) })
+	return host.AsAt(owner, name, func() error { return os.Remove(name) })
 }
 
 // ownerFor returns with whose rights something at a path is changed, which need not exist: the owner of the nearest

@@ -115,7 +115,7 @@ func (c *Containment) revert(f *File, force bool) error {
 }
 
 func (c *Containment) restoreLink(l *Link) Check {
-	err := host.As(l.Owner, func() error {
+	err := host.AsAt(l.Owner, l.Path, func() error {
 		err := os.MkdirAll(path.Dir(l.Path), 0o755)
 		if err == nil {
 			err = os.Symlink(string(l.Target), l.Path)

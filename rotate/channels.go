@@ -163,7 +163,7 @@ func (l *linkLister) elsewhere(in *openclaw.Installation) {
 func RemoveLinked(owner host.Owner, in *openclaw.Installation, linked Linked) ([]casefile.Digest, error) {
 	credentials := filepath.Join(in.StateDir, "credentials")
 	var removed []casefile.Digest
-	err := host.As(owner, func() error {
+	err := host.AsAt(owner, filepath.Join(credentials, "whatsapp"), func() error {
 		root, err := os.OpenRoot(credentials)
 		if err != nil {
 			return err

@@ -59,7 +59,7 @@ func scrubOne(ctx context.Context, owner host.Owner, in *openclaw.Installation, 
 	if !isStore(in, r.Path) {
 		return 0, fmt.Errorf("%q is not a database of this installation", r.Path)
 	}
-	err = host.As(owner, func() error {
+	err = host.AsAt(owner, r.Path, func() error {
 		if r.Action == ActionScrub {
 			return sqlite.Scrub(ctx, r.Path)
 		}

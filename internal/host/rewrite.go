@@ -10,9 +10,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 
-	"github.com/clawbook/openclaw-ir/internal/durable"
 	"github.com/clawbook/openclaw-ir/internal/json5"
 	"golang.org/x/sys/unix"
 )
@@ -34,17 +34,29 @@ type FileState struct {
 const rewriteLimit = 64 << 20
 
 // ReadFile reads a regular file of this machine as a user may read it, and says what it was. A link is followed as
-// far as the user could go. A file that does not exist has the zero FileState and no error.
+// far as the user could go, and if it is root's or the user's. A file that does not exist has the zero FileState and no error.
 func ReadFile(owner Owner, path string) (text []byte, st FileState, err error) {
 	err = As(owner, func() error {
-		text, st, err = readFile(path)
+		s, err := spotFor(owner, path, true)
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		defer s.close()
+		text, st, err = s.read()
+		if errors.Is(err, syscall.ELOOP) { // a link to nothing
+			return nil
+		}
 		return err
 	})
 	return text, st, err
 }
 
-func readFile(path string) ([]byte, FileState, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
+// read reads the file, which is none if something on the way to it is missing.
+func (s *spot) read() ([]byte, FileState, error) {
+	f, err := s.openFile()
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
 		return nil, FileState{}, nil
 	}
@@ -52,6 +64,23 @@ func readFile(path string) ([]byte, FileState, error) {
 		return nil, FileState{}, err
 	}
 	defer f.Close()
+	return contentOf(f, s.path)
+}
+
+// openFile opens what is there by now, if it is a regular file.
+func (s *spot) openFile() (*os.File, error) {
+	err := retry(func() error { return unix.Fstatat(s.dir, s.base, &s.stat, unix.AT_SYMLINK_NOFOLLOW) })
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: s.path, Err: err}
+	}
+	fd, err := s.open()
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: s.path, Err: err}
+	}
+	return os.NewFile(uintptr(fd), s.path), nil
+}
+
+func contentOf(f *os.File, path string) ([]byte, FileState, error) {
 	fi, err := f.Stat()
 	if err == nil && !fi.Mode().IsRegular() {
 		err = ErrSpecial
@@ -63,6 +92,9 @@ func readFile(path string) ([]byte, FileState, error) {
 		return nil, FileState{}, &fs.PathError{Op: "read", Path: path, Err: err}
 	}
 	text, err := io.ReadAll(io.LimitReader(f, rewriteLimit+1))
+	if err == nil && len(text) > rewriteLimit {
+		err = &fs.PathError{Op: "read", Path: path, Err: fmt.Errorf("larger than %d bytes", rewriteLimit)}
+	}
 	if err != nil {
 		return nil, FileState{}, err
 	}
@@ -72,15 +104,44 @@ func readFile(path string) ([]byte, FileState, error) {
 }
 
 // Rewrite replaces the content of a file, or makes one, in one step that a crash cannot halve, and returns what the
-// file is then. It acts with the user's rights. was is what [ReadFile] said of it: a file that is something else
-// by now is left alone, and the error wraps [ErrChanged]. Mode and owner stay; a new file gets mode, and its directory is
-// made if it is missing.
+// file is then. It acts with the user's rights, in the directory that the way to the file led to when it began. was is what [ReadFile] said
+// of the file: one that is something else by now is left alone, or put back, and the error wraps [ErrChanged]. Mode and owner stay; a new
+// file gets mode, and its directory is made if it is missing.
 func Rewrite(owner Owner, path string, text []byte, was FileState, mode fs.FileMode) (now FileState, err error) {
 	err = As(owner, func() error {
-		now, err = rewrite(path, text, was, mode)
+		if !was.Exists {
+			if err := makeDir(owner, filepath.Dir(path)); err != nil {
+				return err
+			}
+		}
+		s, err := spotFor(owner, path, true)
+		if err != nil {
+			return err
+		}
+		defer s.close()
+		now, err = s.rewrite(text, was, mode)
 		return err
 	})
 	return now, err
+}
+
+// makeDir makes a directory, and those above it.
+func makeDir(owner Owner, path string) error {
+	s, err := spotFor(owner, path, true)
+	if errors.Is(err, fs.ErrNotExist) && path != filepath.Dir(path) {
+		if err := makeDir(owner, filepath.Dir(path)); err != nil {
+			return err
+		}
+		s, err = spotFor(owner, path, true)
+	}
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	if err := unix.Mkdirat(s.dir, s.base, 0o755); err != nil && !errors.Is(err, unix.EEXIST) {
+		return &fs.PathError{Op: "mkdir", Path: path, Err: err}
+	}
+	return nil
 }
 
 // temporaryPrefix begins the name of a file that is about to replace another.
@@ -89,103 +150,208 @@ const temporaryPrefix = ".openclaw-ir-"
 // RemoveTemporary removes from a directory what a Rewrite that was killed left there.
 func RemoveTemporary(owner Owner, dir string) error {
 	return As(owner, func() error {
-		names, err := filepath.Glob(filepath.Join(dir, temporaryPrefix+"*"))
-		for _, name := range names {
-			if fi, serr := os.Lstat(name); serr == nil && fi.Mode().IsRegular() && len(filepath.Base(name)) == len(temporaryPrefix)+len(rand.Text()) {
-				err = errors.Join(err, os.Remove(name))
+		s, err := spotFor(owner, filepath.Join(dir, temporaryPrefix), false)
+		if err != nil {
+			return err
+		}
+		defer s.close()
+		d, err := s.openDir()
+		if err != nil {
+			return err
+		}
+		defer d.Close()
+		entries, err := d.ReadDir(-1)
+		for _, e := range entries {
+			name := e.Name()
+			if e.Type().IsRegular() && strings.HasPrefix(name, temporaryPrefix) && len(name) == len(temporaryPrefix)+len(rand.Text()) {
+				err = errors.Join(err, s.remove(name))
 			}
 		}
 		return err
 	})
 }
 
-func rewrite(path string, text []byte, was FileState, mode fs.FileMode) (FileState, error) {
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real
+// openDir opens the directory itself for reading.
+func (s *spot) openDir() (*os.File, error) {
+	dir := filepath.Dir(s.path)
+	fd, err := openat(s.dir, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC)
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: dir, Err: err}
 	}
-	if err := unchanged(path, was); err != nil {
+	return os.NewFile(uintptr(fd), dir), nil
+}
+
+// remove removes a file from the directory.
+func (s *spot) remove(name string) error {
+	if err := unix.Unlinkat(s.dir, name, 0); err != nil {
+		return &fs.PathError{Op: "remove", Path: filepath.Join(filepath.Dir(s.path), name), Err: err}
+	}
+	return nil
+}
+
+func (s *spot) rewrite(text []byte, was FileState, mode fs.FileMode) (FileState, error) {
+	if err := s.unchanged(was); err != nil {
 		return FileState{}, err
 	}
-	dir := filepath.Dir(path)
-	if !was.Exists {
-		if err := os.MkdirAll(dir, 0o755); err != nil {
-			return FileState{}, err
-		}
-	} else {
+	if was.Exists {
 		mode = fs.FileMode(was.Mode & 0o777)
 	}
-	temporary := filepath.Join(dir, temporaryPrefix+rand.Text())
-	err := writeLike(temporary, text, was, mode)
-	if err == nil {
-		err = unchanged(path, was)
-	}
-	if err == nil {
-		err = os.Rename(temporary, path)
-	}
+	temporary := temporaryPrefix + rand.Text()
+	f, err := s.writeLike(temporary, text, was, mode)
 	if err != nil {
-		_ = os.Remove(temporary)
 		return FileState{}, err
 	}
-	if err := syncDirectory(dir); err != nil {
+	defer f.Close() // open until it has its name, so that its inode is nobody else's
+	if err := s.putInPlace(temporary, f, was); err != nil {
 		return FileState{}, err
 	}
-	_, now, err := readFile(path)
+	if err := s.sync(); err != nil {
+		return FileState{}, err
+	}
+	_, now, err := s.read()
 	return now, err
 }
 
 // writeLike writes a new file through to the disk, with the owner of the one it stands in for.
-func writeLike(path string, text []byte, was FileState, mode fs.FileMode) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL|unix.O_NOFOLLOW, 0o600)
-	if err != nil {
+func (s *spot) writeLike(name string, text []byte, was FileState, mode fs.FileMode) (*os.File, error) {
+	var fd int
+	err := retry(func() (err error) {
+		fd, err = unix.Openat(s.dir, name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
 		return err
+	})
+	if err != nil {
+		return nil, &fs.PathError{Op: "create", Path: filepath.Join(filepath.Dir(s.path), name), Err: err}
 	}
+	f := os.NewFile(uintptr(fd), name)
 	_, err = f.Write(text)
 	if fi, serr := f.Stat(); err == nil && serr == nil && was.Exists {
 		if m := Meta(fi); m.UID != was.UID || m.GID != was.GID {
 			err = f.Chown(int(was.UID), int(was.GID))
 		}
 	}
-	return errors.Join(err, f.Chmod(mode), f.Sync(), f.Close())
-}
-
-// Remove removes a file if it is still what was says.
-func Remove(owner Owner, path string, was FileState) error {
-	return As(owner, func() error {
-		if err := unchanged(path, was); err != nil {
-			return err
-		}
-		if !was.Exists {
-			return nil
-		}
-		if err := os.Remove(path); err != nil {
-			return err
-		}
-		return syncDirectory(filepath.Dir(path))
-	})
-}
-
-func unchanged(path string, was FileState) error {
-	_, now, err := readFile(path)
-	if err != nil {
-		return err
+	if err = errors.Join(err, f.Chmod(mode), f.Sync()); err != nil {
+		f.Close()
+		_ = s.remove(name)
+		return nil, err
 	}
-	if now != was {
-		return &fs.PathError{Op: "change", Path: path, Err: ErrChanged}
+	return f, nil
+}
+
+// putInPlace gives a file that was written the name of the spot. What has the name is changed for it in one step and only then looked
+// at: what somebody wrote in the last moment is seen, and put back.
+func (s *spot) putInPlace(temporary string, f *os.File, was FileState) error {
+	changed := &fs.PathError{Op: "change", Path: s.path, Err: ErrChanged}
+	var err error
+	if was.Exists {
+		err = exchange(s.dir, temporary, s.base)
+	} else {
+		err = nameNew(s.dir, temporary, s.base)
+	}
+	switch {
+	case was.Exists && errors.Is(err, errors.ErrUnsupported): // the file system cannot: what is written in this moment is not seen
+		if err = s.unchanged(was); err == nil {
+			err = unix.Renameat(s.dir, temporary, s.dir, s.base)
+		}
+	case errors.Is(err, fs.ErrExist) || errors.Is(err, fs.ErrNotExist):
+		err = changed
+	case err == nil && was.Exists:
+		return s.settle(temporary, f, was, changed)
+	}
+	if err != nil {
+		_ = s.remove(temporary)
+	}
+	return err
+}
+
+// settle removes what had the name before, unless it is something else than it was: then that gets its name back.
+func (s *spot) settle(temporary string, f *os.File, was FileState, changed error) error {
+	old := &spot{&place{root: s.root, dir: s.dir, base: temporary}, s.path}
+	if old.unchanged(was) != nil {
+		return errors.Join(changed, s.putBack(temporary, f))
+	}
+	if err := s.remove(temporary); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.EISDIR) { // somebody took it
+		return err
 	}
 	return nil
 }
 
-func syncDirectory(dir string) error {
-	d, err := os.OpenRoot(dir)
+// putBack gives what somebody wrote in the last moment its name again, and removes the file that has it.
+func (s *spot) putBack(temporary string, f *os.File) error {
+	err := exchange(s.dir, temporary, s.base)
+	if errors.Is(err, fs.ErrNotExist) { // the file was taken away meanwhile
+		return nameNew(s.dir, temporary, s.base)
+	}
+	if err != nil {
+		return err
+	}
+	var own, there unix.Stat_t
+	err = errors.Join(unix.Fstat(int(f.Fd()), &own), unix.Fstatat(s.dir, temporary, &there, unix.AT_SYMLINK_NOFOLLOW))
+	if err != nil || own.Ino != there.Ino || own.Dev != there.Dev {
+		return nil // somebody took it, and may keep it
+	}
+	return s.remove(temporary)
+}
+
+// linkNew is nameNew where a rename always replaces. A memory stick has no links: there it does replace.
+func linkNew(dir int, from, to string) error {
+	err := unix.Linkat(dir, from, dir, to, 0)
+	switch {
+	case err == nil:
+		return unix.Unlinkat(dir, from, 0)
+	case errors.Is(err, unix.EPERM), errors.Is(err, unix.ENOTSUP), errors.Is(err, unix.ENOSYS):
+		return unix.Renameat(dir, from, dir, to)
+	}
+	return err
+}
+
+// Remove removes a file if it is still what was says. A link is not followed, and is not that.
+func Remove(owner Owner, path string, was FileState) error {
+	return As(owner, func() error {
+		s, err := spotFor(owner, path, false)
+		if !was.Exists && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		defer s.close()
+		if err := s.unchanged(was); err != nil || !was.Exists {
+			return err
+		}
+		if err := s.remove(s.base); err != nil {
+			return err
+		}
+		return s.sync()
+	})
+}
+
+func (s *spot) unchanged(was FileState) error {
+	_, now, err := s.read()
+	if err != nil {
+		return err
+	}
+	if now != was {
+		return &fs.PathError{Op: "change", Path: s.path, Err: ErrChanged}
+	}
+	return nil
+}
+
+// sync returns when the directory's names are on the disk. Some network file systems cannot tell, which is no error.
+func (s *spot) sync() error {
+	d, err := s.openDir()
 	if err != nil {
 		return err
 	}
 	defer d.Close()
-	return durable.SyncDir(d, ".")
+	if err := d.Sync(); err != nil && !errors.Is(err, syscall.EINVAL) && !errors.Is(err, syscall.ENOTSUP) {
+		return err
+	}
+	return nil
 }
 
 // OwnerOf returns the user whose rights suffice for a path, which the caller then acts with: the file's or
-// directory's own owner. What belongs to root must lie where root alone can write, or the error wraps [ErrNotTrusted].
+// directory's own owner. Where we are root, what lies on the way must be that user's or root's as far as it leads on, and for what
+// belongs to root it must be root's alone; otherwise the error wraps [ErrNotTrusted].
 func OwnerOf(r *Root, path string) (Owner, error) {
 	name := hostName(path)
 	fi, err := r.Stat(name)
@@ -193,14 +359,16 @@ func OwnerOf(r *Root, path string) (Owner, error) {
 		return Owner{}, err
 	}
 	m := Meta(fi)
-	if m.UID == 0 && os.Geteuid() == 0 {
-		p, err := r.findSeeing("open", name, true, onlyRoot)
-		if err != nil {
-			return Owner{}, err
-		}
-		p.close()
+	owner := Owner{m.UID, m.GID}
+	p, err := r.findFor(owner, "open", name, true)
+	if err != nil {
+		return Owner{}, err
 	}
-	return Owner{m.UID, m.GID}, nil
+	p.close()
+	if m.UID == 0 && os.Geteuid() == 0 {
+		return owner, onlyRoot(p.path, &p.stat)
+	}
+	return owner, nil
 }
 
 func hostName(path string) string {

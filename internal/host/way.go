@@ -1,6 +1,7 @@
 package host
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -29,6 +30,71 @@ func onWay(owner Owner) func(path string, st *unix.Stat_t) error {
 		}
 		return nil
 	}
+}
+
+// findFor walks to name as [Root.find] does, and where we are root only on a way that is owner's.
+func (r *Root) findFor(owner Owner, op, name string, follow bool) (*place, error) {
+	if os.Geteuid() != 0 {
+		return r.find(op, name, follow)
+	}
+	return r.findSeeing(op, name, follow, onWay(owner))
+}
+
+// A spot is the directory in which a file lies, open, and the file's name there. What is done to the file is done in that directory,
+// wherever the way to it leads by then.
+type spot struct {
+	*place
+	path string // as it was asked for
+}
+
+// spotFor finds a file of this machine that is to be changed with a user's rights. One that does not exist has a spot if its directory does.
+// follow says whether a link of that name stands for what it leads to.
+func spotFor(owner Owner, path string, follow bool) (*spot, error) {
+	root, err := OpenRoot("/")
+	if err != nil {
+		return nil, err
+	}
+	name := hostName(path)
+	p, err := root.findFor(owner, "open", name, follow)
+	if errors.Is(err, fs.ErrNotExist) && name != "." {
+		p, err = root.findFor(owner, "open", hostName(filepath.Dir(path)), true)
+		if err == nil {
+			p, err = p.in(filepath.Base(path))
+		}
+	}
+	if err != nil {
+		root.Close()
+		return nil, err
+	}
+	return &spot{p, path}, nil
+}
+
+// in is the place of a name in a directory that was found.
+func (p *place) in(name string) (*place, error) {
+	dir, err := openat(p.dir, p.base, searchFlags|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC)
+	p.close()
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: p.host(), Err: err}
+	}
+	return &place{root: p.root, dir: dir, base: name, path: filepath.Join(p.path, name)}, nil
+}
+
+func (s *spot) close() {
+	s.place.close()
+	s.root.Close()
+}
+
+// AsAt is [As] for what is done by a path: where we are root, the way to it must be the user's or root's. do may still be led elsewhere by
+// the user, to where that user could go anyway; on the way to what is root's nobody else can lead.
+func AsAt(owner Owner, path string, do func() error) error {
+	return As(owner, func() error {
+		if s, err := spotFor(owner, filepath.Dir(path), true); err == nil {
+			s.close()
+		} else if errors.Is(err, ErrNotTrusted) {
+			return err
+		}
+		return do() // which says what else is wrong
+	})
 }
 
 // RootsOwn says whether nobody but root could have put there what lies at a path of this machine, or if it is a directory, in it. Otherwise

@@ -14,7 +14,7 @@ import (
 // chmod sets the permissions of a file or directory with its owner's rights if check agrees to what it is now. A link
 // is not followed, nor is anything opened that is neither: opening a device acts on it.
 func chmod(owner host.Owner, path string, mode uint32, check func(host.FileMeta) error) error {
-	return host.As(owner, func() error {
+	return host.AsAt(owner, path, func() error {
 		fi, err := os.Lstat(path)
 		if err != nil {
 			return err
@@ -56,7 +56,7 @@ func plainFile(path string, fi fs.FileInfo) error {
 
 // noLink refuses a path whose last part is a link.
 func noLink(owner host.Owner, path string) error {
-	return host.As(owner, func() error {
+	return host.AsAt(owner, path, func() error {
 		fi, err := os.Lstat(path)
 		if err == nil && fi.Mode()&fs.ModeSymlink != 0 {
 			err = fmt.Errorf("%q is a link, which is not followed", path)

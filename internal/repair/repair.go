@@ -237,7 +237,7 @@ func (m *Mode) restore(force bool) error {
 // more already.
 func PlanMode(owner host.Owner, path string, allow uint32) (m Mode, todo bool, err error) {
 	m = Mode{Path: path, Owner: owner}
-	err = host.As(owner, func() error {
+	err = host.AsAt(owner, path, func() error {
 		fi, err := os.Lstat(path)
 		if err != nil {
 			return err

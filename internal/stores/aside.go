@@ -16,7 +16,7 @@ const aside = ".openclaw-ir"
 // moveAside renames the regular files of a directory of this machine that end in suffix.
 func moveAside(owner host.Owner, dir, suffix, what string) ([]Done, error) {
 	var done []Done
-	err := host.As(owner, func() error {
+	err := host.AsAt(owner, path.Join(dir, "*"), func() error {
 		entries, err := os.ReadDir(dir)
 		if openclaw.IsAbsent(err) {
 			return nil
@@ -45,7 +45,7 @@ func moveAside(owner host.Owner, dir, suffix, what string) ([]Done, error) {
 // rename renames one file of this machine, if it is there.
 func rename(owner host.Owner, file, what string) ([]Done, error) {
 	var done []Done
-	err := host.As(owner, func() error {
+	err := host.AsAt(owner, file, func() error {
 		if _, err := os.Lstat(file); openclaw.IsAbsent(err) {
 			return nil
 		}

@@ -146,7 +146,7 @@ func readDatabase(fsys fs.FS, file string, read func(*openclaw.Database) error) 
 // only if that was committed.
 func changeDatabase(ctx context.Context, owner host.Owner, file string, change func(*sqlite.Tx) ([]Done, error)) ([]Done, error) {
 	var done []Done
-	err := host.As(owner, func() error {
+	err := host.AsAt(owner, file, func() error {
 		if _, err := os.Lstat(file); openclaw.IsAbsent(err) {
 			return nil
 		}
