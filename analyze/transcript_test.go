@@ -269,11 +269,38 @@ func unzstd(t *testing.T, data []byte) []byte {
 	return data
 }
 
-// rows reads the transcripts of a database, its write-ahead log included, from a copy, with the sqlite3 program.
+// rows reads the transcripts of a database with the sqlite3 program.
 func rows(t *testing.T, name string) map[string][]byte {
 	t.Helper()
-	place := t.TempDir()
-	copied := filepath.Join(place, "x.sqlite")
+	found := map[string][]byte{}
+	for _, f := range sqlite3Rows(t, name, transcriptRows) {
+		found[f[0]] = append(append(found[f[0]], unpackedRow(t, f[2:])...), '\n')
+	}
+	return found
+}
+
+// Each of the queries prints session, place and encoding of a record, and its bytes in hex.
+const (
+	transcriptRows = `SELECT session_id, seq, CASE WHEN event_json IS NULL THEN 'zstd' ELSE 'identity' END, hex(coalesce(event_json, event_zstd)) FROM transcript_events ORDER BY session_id, seq`
+	trajectoryRows = `SELECT session_id, seq, 'identity', hex(event_json) FROM trajectory_runtime_events`
+	archiveRows    = `SELECT session_id, 0, encoding, hex(archive_blob) FROM session_transcript_archives`
+	coldRows       = `SELECT session_id, 0, 'zstd', hex(archive_blob) FROM session_transcript_cold_archives WHERE storage = 'sqlite'`
+)
+
+func unpackedRow(t *testing.T, f []string) []byte {
+	t.Helper()
+	data := unhex(t, f[1])
+	if f[0] == "zstd" {
+		data = unzstd(t, data)
+	}
+	return data
+}
+
+// sqlite3Rows has the sqlite3 program query a copy of a database, its write-ahead log included. A table that this release does not have
+// has no rows.
+func sqlite3Rows(t *testing.T, name, query string) (rows [][]string) {
+	t.Helper()
+	copied := filepath.Join(t.TempDir(), "x.sqlite")
 	for _, suffix := range []string{"", "-wal"} {
 		data, err := os.ReadFile(name + suffix)
 		if err == nil {
@@ -283,24 +310,16 @@ func rows(t *testing.T, name string) map[string][]byte {
 			t.Fatal(err)
 		}
 	}
-	const query = `SELECT session_id, CASE WHEN event_json IS NULL THEN 'z' ELSE 'j' END, hex(coalesce(event_json, event_zstd)) FROM transcript_events ORDER BY session_id, seq`
 	out, err := exec.Command("sqlite3", copied, query).CombinedOutput()
-	if err != nil {
-		if strings.Contains(string(out), "no such") { // through 2026.7.1 the database holds no transcripts
-			return nil
-		}
+	if err != nil && !strings.Contains(string(out), "no such") {
 		t.Fatalf("sqlite3: %v: %s", err, out)
 	}
-	found := map[string][]byte{}
 	for line := range strings.Lines(string(out)) {
-		f := strings.Split(strings.TrimSpace(line), "|")
-		data := unhex(t, f[2])
-		if f[1] == "z" {
-			data = unzstd(t, data)
+		if err == nil {
+			rows = append(rows, strings.Split(strings.TrimSpace(line), "|"))
 		}
-		found[f[0]] = append(append(found[f[0]], data...), '\n')
 	}
-	return found
+	return rows
 }
 
 func unhex(t *testing.T, s string) []byte {
