@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/ncruces/go-sqlite3"
@@ -167,4 +168,45 @@ func TestBetweenBounds(t *testing.T) {
 	if n := r.Count(Memory); n != files || len(r.Changes) != maxChanges || r.Dropped[Memory] != 10 || len(r.Gaps) > 0 {
 		t.Errorf("%d counted, %d told, %d not, gaps %v", n, len(r.Changes), r.Dropped[Memory], r.Gaps)
 	}
+}
+
+// FuzzBetween compares two hosts whose files could have been written by anybody. One does not differ from itself, what differs one way
+// differs the other way, and no secret is told.
+func FuzzBetween(f *testing.F) {
+	f.Add(`{gateway:{auth:{token:"FAKE-token-0123456789"}},channels:{telegram:{allowFrom:["*"]}}}`, `{gateway:{bind:"lan"},agents:{list:[{id:"a"}]}}`, "soul", `{"jobs":[{"id":"j","enabled":true}]}`)
+	f.Add("{", "{$include:'./openclaw.json'}", "\x00\xff", "[]")
+	const state = "home/claw/.openclaw/"
+	f.Fuzz(func(t *testing.T, older, newer, soul, jobs string) {
+		side := func(config, soul, jobs string) Side {
+			fsys := fstest.MapFS{}
+			for name, text := range map[string]string{
+				"etc/passwd": "claw:x:1000:1000::/home/claw:/bin/sh\n", state + "openclaw.json": config, state + "workspace/SOUL.md": soul, state + "cron/jobs.json": jobs,
+				state + "workspace/skills/a/SKILL.md": soul,
+			} {
+				fsys[name] = &fstest.MapFile{Data: []byte(text), Mode: 0o600}
+			}
+			installs, _ := openclaw.Find(fsys, openclaw.FindOptions{UID: -1})
+			return Side{FS: fsys, Installs: installs, Taken: time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)}
+		}
+		differ := func(a, b Side) *Report {
+			r, err := Between(t.Context(), a, b, Options{Set: secret.NewSet(secret.NewFingerprinter([]byte("salt")))})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return r
+		}
+		a, b := side(older, soul, jobs), side(newer, "other "+soul, "{}")
+		if r := differ(a, a); len(r.Changes) > 0 {
+			t.Errorf("it differs from itself: %q", told(r))
+		}
+		there, back := differ(a, b), differ(b, a)
+		for kind := range there.Counts { // of a config that cannot be read a gap tells
+			if kind != Config && there.Count(kind) != back.Count(kind) {
+				t.Errorf("there %q, and back %q", told(there), told(back))
+			}
+		}
+		if text, _ := json.Marshal(there); strings.Contains(older, `token:"FAKE-token-0123456789"`) && strings.Contains(string(text), "FAKE-token-0123456789") {
+			t.Error("a token is told")
+		}
+	})
 }

@@ -393,3 +393,23 @@ func FuzzCheck(f *testing.F) {
 		}
 	})
 }
+
+// FuzzRelease reads versions, which the evidence says of itself. They are in one order, and a version is not before itself.
+func FuzzRelease(f *testing.F) {
+	f.Add("2026.9.6", "2026.2.19-2", "v2026.7.2-beta.1+x")
+	f.Add("1.2", "2026.01.1-", "-1.0.99999999999999999999")
+	f.Fuzz(func(t *testing.T, a, b, c string) {
+		x, ok1 := parseRelease(a)
+		y, ok2 := parseRelease(b)
+		z, ok3 := parseRelease(c)
+		if !ok1 || !ok2 || !ok3 {
+			return
+		}
+		if x.compare(x) != 0 || x.compare(y) != -y.compare(x) || x.compare(y) <= 0 && y.compare(z) <= 0 && x.compare(z) > 0 {
+			t.Errorf("%q, %q and %q have no order", a, b, c)
+		}
+		if r, err := parseRange("= " + a); err == nil && !r.holds(x) {
+			t.Errorf("%q is not itself", a)
+		}
+	})
+}

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/clawbook/openclaw-ir/internal/casefile"
+	"github.com/clawbook/openclaw-ir/internal/console"
 	"github.com/clawbook/openclaw-ir/internal/storetest"
 )
 
@@ -215,6 +216,22 @@ func FuzzOwed(f *testing.F) {
 		again, err := ListOwed(cs)
 		if err != nil || !slices.Equal(again, list) {
 			t.Errorf("%+v became %+v, %v", list, again, err)
+		}
+	})
+}
+
+// FuzzName takes names that a store lists. One that passes is a single element of a path that a terminal shows as it is.
+func FuzzName(f *testing.F) {
+	for _, s := range []string{"openclaw-ir-h-20261122T080000Z.tar.zst.age", "../x", ".x", "a/b", "x.part", "a\x1b[2J", "\u202ex", "\xff"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, name string) {
+		var l listing
+		if err := l.add(Object{Name: name, Size: 1}); err != nil || len(l.objects) != 1 || (l.objects[0].Problem == "") != (CheckName(name) == nil) {
+			t.Fatalf("%q is %+v, %v", name, l.objects, err)
+		}
+		if CheckName(name) == nil && (filepath.Base(name) != name || !filepath.IsLocal(name) || console.Escape(name) != name) {
+			t.Errorf("%q passes", name)
 		}
 	})
 }

@@ -5,7 +5,9 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -201,9 +203,7 @@ func FuzzProc(f *testing.F) {
 	f.Add([]byte("36 35 98:0 / /mnt\\0402 rw - ext4 /dev/root rw"))
 	f.Add([]byte("OPENCLAW_SHELL=exec\x00OPENCLAW_X_TOKEN=FAKE"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		var p Process
-		p.parseStat(b)
-		p.parseIDs(b)
+		checkStat(t, b)
 		if argv := splitArgv(b); len(argv) > len(b)+1 {
 			t.Error("more arguments than bytes")
 		}
@@ -212,13 +212,103 @@ func FuzzProc(f *testing.F) {
 				t.Errorf("shows %q", m.Name)
 			}
 		}
-		if s, err := parseInet(string(b)); err == nil && !s.Local.IsValid() {
-			t.Error("no address")
+		checkSockets(t, string(b))
+		if m, ok := parseMount(string(b), "/mnt"); ok {
+			line := "1 2 0:3 / " + escaped(path.Join("/mnt", m.Point)) + " rw - " + m.Type + " " + escaped(m.Source) + " rw"
+			if again, ok := parseMount(line, "/mnt"); !ok || again != m {
+				t.Errorf("%q is %+v, and %q is %+v", b, m, line, again)
+			}
 		}
-		parseUnix(string(b))
-		parseMount(string(b), "/mnt")
-		parsePasswd(string(b))
-		openClawUnits(string(b), string(b))
+		if a, ok := parsePasswd(string(b)); ok {
+			line := fmt.Sprintf("%s:x:%d:%d::%s:%s", a.Name, a.UID, a.GID, a.Home, a.Shell)
+			if again, ok := parsePasswd(line); !ok || again != a {
+				t.Errorf("%q is %+v, and %q is %+v", b, a, line, again)
+			}
+		}
+		for _, unit := range openClawUnits(string(b), string(b)) {
+			if strings.ContainsAny(unit, "\n") || !strings.Contains(string(b), unit) {
+				t.Errorf("unit %q", unit)
+			}
+		}
 		assignRoles(nil, []Process{{PID: 1, PPID: 1, Comm: Text(b)}})
+	})
+}
+
+// checkStat writes what was read of a process as the kernel would, and reads it again.
+func checkStat(t *testing.T, b []byte) {
+	var p, q Process
+	if p.parseStat(b) == nil {
+		line := fmt.Sprintf("1 (%s) %s %d %d %d%s %d", p.Comm, p.State, p.PPID, p.PGID, p.SID, strings.Repeat(" 0", 15), p.Start)
+		if err := q.parseStat([]byte(line)); err != nil || !cmp.Equal(p, q) {
+			t.Errorf("%q is %+v, and %q is %+v, %v", b, p, line, q, err)
+		}
+	}
+	p, q = Process{}, Process{}
+	if p.parseIDs(b) == nil {
+		line := fmt.Sprintf("Uid:\t%d\t%d\t0\t0\nGid:\t%d\t%d\t0\t0\n", p.UID, p.EUID, p.GID, p.EGID)
+		if err := q.parseIDs([]byte(line)); err != nil || !cmp.Equal(p, q) {
+			t.Errorf("%q is %+v, and %q is %+v, %v", b, p, line, q, err)
+		}
+	}
+}
+
+// checkSockets writes the sockets that were read as the kernel would, and reads them again.
+func checkSockets(t *testing.T, line string) {
+	if s, err := parseInet(line); err == nil {
+		state := s.State
+		if i := slices.Index(tcpStates, state); i > 0 {
+			state = fmt.Sprintf("%02X", i)
+		}
+		again := fmt.Sprintf("0: %s %s %s 0:0 0:0 0 %d 0 %d", procAddr(s.Local), procAddr(s.Remote), state, s.UID, s.Inode)
+		if q, err := parseInet(again); err != nil || !cmp.Equal(s, q, cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b })) {
+			t.Errorf("%q is %+v, and %q is %+v, %v", line, s, again, q, err)
+		}
+	}
+	if s, err := parseUnix(line); err == nil && (!strings.HasSuffix(line, string(s.Path)) || strings.ContainsAny(s.State, " \n")) {
+		t.Errorf("%q is %+v", line, s)
+	}
+}
+
+// procAddr is an address as /proc/net/tcp has it.
+func procAddr(a netip.AddrPort) string {
+	b := a.Addr().AsSlice()
+	for w := 0; w < len(b); w += 4 {
+		slices.Reverse(b[w : w+4])
+	}
+	return fmt.Sprintf("%X:%04X", b, a.Port())
+}
+
+// escaped writes a path as mountinfo has it.
+func escaped(s string) string {
+	var b strings.Builder
+	for i := range len(s) {
+		if c := s[i]; c <= ' ' || c == '\\' || c >= 0x7f {
+			fmt.Fprintf(&b, "\\%03o", c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
+
+// FuzzFilter reads what ufw, nft and iptables print, with the comments that anybody could have put into their rules.
+func FuzzFilter(f *testing.F) {
+	f.Add("Status: active\nLogging: on (low)\nDefault: deny (incoming), allow (outgoing)\n\nTo  Action  From\n--  ------  ----\n22/tcp  ALLOW IN  Anywhere # Status: inactive\n")
+	f.Add("table inet f {\n chain i { type filter hook input priority 0; policy drop; }\n}\n:INPUT DROP [0:0]\n-A INPUT -p tcp --dport 22 -m limit\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		var f Filter
+		f.parseUFW(text)
+		if !slices.Contains([]string{"active", "inactive", "unknown"}, f.UFW) || len(f.Rules) > maxRules {
+			t.Errorf("%q, %d rules", f.UFW, len(f.Rules))
+		}
+		for _, r := range f.Rules {
+			if strings.ContainsAny(r, "\n") || !strings.Contains(text, r) {
+				t.Errorf("rule %q", r)
+			}
+		}
+		if dropsInput(text) && !strings.Contains(text, "drop") && !strings.Contains(text, "DROP") {
+			t.Errorf("%q drops", text)
+		}
+		_ = limitsSSH(text)
 	})
 }

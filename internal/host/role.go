@@ -48,7 +48,7 @@ func envMarks(environ []byte) []EnvMark {
 
 func soundsSecret(name string) bool {
 	return slices.ContainsFunc([]string{"TOKEN", "PASSWORD", "SECRET", "KEY"}, func(s string) bool {
-		return strings.Contains(name, s)
+		return strings.Contains(strings.ToUpper(name), s)
 	})
 }
 
