@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"mime"
 	netmail "net/mail"
 	"strings"
 
@@ -77,7 +78,8 @@ func letterPart(h *message.Header) {
 
 func (a *Attachment) part(h *message.Header) {
 	h.SetContentType(a.Type, nil)
-	h.SetContentDisposition("attachment", map[string]string{"filename": headerText(console.Escape(a.Name))})
+	// The library would write a name as an encoded word in quotes, which RFC 2047 forbids; this is RFC 2231's way.
+	h.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": headerText(console.Escape(a.Name))}))
 	h.Set("Content-Transfer-Encoding", "base64")
 }
 
@@ -96,8 +98,11 @@ func writePart(h message.Header, data []byte, create func(message.Header) (*mess
 // maxSubject bounds a subject, in bytes.
 const maxSubject = 200
 
-// headerText is a text that can stand in a header: one line of visible characters.
-func headerText(s string) string { return strings.Join(strings.Fields(head(s, maxSubject)), " ") }
+// headerText is a text that can stand in a header: one line of visible characters, in which nothing is read as an encoded word (RFC 2047),
+// for that would be decoded into characters that were not looked at.
+func headerText(s string) string {
+	return strings.ReplaceAll(strings.Join(strings.Fields(head(s, maxSubject)), " "), "=?", "= ?")
+}
 
 // boundary stands between the parts. It follows from them, so that the same letter gives the same bytes.
 func boundary(text []byte, attached []Attachment) string {

@@ -35,7 +35,7 @@ func bodyOf(tb testing.TB, m *gomail.Msg) string {
 }
 
 func TestMail(t *testing.T) {
-	for _, story := range []*Story{hostileStory(nasty), hostileStory("plain words, ünïcode and 中文 and 🦞"), hostileStory(strings.Repeat("lang ", 4000)), {}} {
+	for _, story := range []*Story{hostileStory(nasty), hostileStory("plain words, ünïcode and 中文 and 🦞"), hostileStory(strings.Repeat("lang ", 4000)), hostileStory("=?utf-8?q?=E2=80=AE?="), {}} {
 		for _, tmpl := range Templates() {
 			var data, text bytes.Buffer
 			if err := tmpl.WriteMail(&data, story, "support@clawbook.io"); err != nil {
