@@ -350,7 +350,38 @@ func TestStockToolsOpenIt(t *testing.T) {
 	if err != nil || !bytes.Contains(readme, []byte(`"victim"`)) {
 		t.Errorf("README: %v", err)
 	}
+	if _, err := exec.LookPath("python3"); err != nil {
+		t.Skip(err)
+	}
+	cmd = exec.Command("bash", "-o", "pipefail", "-ec", `age -d -i key.txt B.tar.zst.age | zstd -d | python3 -c "$SUMS"`)
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), "LC_ALL=C.UTF-8", "SUMS="+sumsProgram)
+	if log, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, log)
+	}
 }
+
+// sumsProgram has another tar reader, Python's, hold SHA256SUMS to be the list of all files and their digests: none more, none less.
+const sumsProgram = `
+import hashlib, re, sys, tarfile
+found, told = {}, {}
+with tarfile.open(fileobj=sys.stdin.buffer, mode="r|", encoding="utf-8", errors="surrogateescape") as tar:
+    for member in tar:
+        if member.isfile():
+            data = tar.extractfile(member).read()
+            assert len(data) == member.size, member
+            name = member.name.encode("utf-8", "surrogateescape")
+            assert name not in found, name
+            found[name] = hashlib.sha256(data).hexdigest()
+            if name == b"SHA256SUMS":
+                sums = data
+for line in sums.splitlines(keepends=True):
+    escaped, digest, name = re.fullmatch(rb"(\\?)([0-9a-f]{64})  (.*)\n", line, re.S).groups()
+    if escaped:
+        name = re.sub(rb"\\(.)", lambda m: {b"n": b"\n", b"r": b"\r"}.get(m[1], m[1]), name)
+    told[name] = digest.decode()
+del found[b"SHA256SUMS"]
+assert found == told, set(found.items()) ^ set(told.items())
+`
 
 func TestWriterNeedsRecipients(t *testing.T) {
 	var buf bytes.Buffer

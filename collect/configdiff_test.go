@@ -15,6 +15,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/clawbook/openclaw-ir/internal/secret"
+	"github.com/clawbook/openclaw-ir/internal/statetest"
 )
 
 func testSecrets() *secret.Set {
@@ -214,7 +215,7 @@ func rebuild(patch []byte) (texts [2]string) {
 
 // TestConfigDiffsApply gives the diffs of odd texts to patch and git.
 func TestConfigDiffsApply(t *testing.T) {
-	for _, program := range []string{"patch", "git"} {
+	for _, program := range []string{"patch", "git", "diff"} {
 		if _, err := exec.LookPath(program); err != nil {
 			t.Skip(err)
 		}
@@ -248,7 +249,86 @@ func TestConfigDiffsApply(t *testing.T) {
 		a, b := s.Redact(p[0]), s.Redact(p[1])
 		check(t, dir, i, a, b, d.Text, "patch", "--binary", "-s", "-p1", "-i", "../change")
 		check(t, dir, i, a, b, d.Text, "git", "apply", "-p1", "../change")
+		if got, want := changedLines(d.Text), shortestDifference(t, dir, a, b); got != want {
+			t.Errorf("pair %d: %d changed lines, diff has %d", i, got, want)
+		}
 	}
+}
+
+// TestConfigDiffsOfStates takes every neighbouring pair of the real configurations both ways: patch makes the one of the other, and GNU
+// diff, asked for the shortest difference, shows as many changed lines.
+func TestConfigDiffsOfStates(t *testing.T) {
+	for _, program := range []string{"patch", "diff", "git"} {
+		if _, err := exec.LookPath(program); err != nil {
+			t.Skip(err)
+		}
+	}
+	set := testSecrets()
+	for _, value := range statetest.Secrets(t) {
+		set.Add(value, "test")
+	}
+	dir := t.TempDir()
+	pairs := 0
+	for _, name := range []string{"2026.2.12", "2026.7.1", "2026.9.6/running"} {
+		files, err := filepath.Glob(filepath.Join(statetest.Root(t, name), "home/*/.openclaw/openclaw.json*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, after := range files[1:] {
+			a, b := readText(t, files[i]), readText(t, after)
+			for _, p := range [][2]string{{a, b}, {b, a}} {
+				d := ConfigDiffs(configVersions(p[0], p[1]), set)[0]
+				if d.Identical || len(d.Notes) > 0 {
+					continue
+				}
+				pairs++
+				from, to := set.Redact(p[0]), set.Redact(p[1])
+				check(t, dir, pairs, from, to, d.Text, "patch", "--binary", "-s", "-p1", "-i", "../change")
+				if got, want := changedLines(d.Text), shortestDifference(t, dir, from, to); got != want {
+					t.Errorf("%s to %s: %d changed lines, diff has %d", files[i], after, got, want)
+				}
+			}
+		}
+	}
+	if pairs < 12 {
+		t.Errorf("only %d pairs", pairs)
+	}
+}
+
+func readText(t *testing.T, name string) string {
+	t.Helper()
+	data, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+// changedLines counts the lines that a unified diff removes and adds.
+func changedLines(patch []byte) (n int) {
+	_, hunks, _ := strings.Cut(string(patch), "\n@@")
+	for line := range strings.Lines(hunks) {
+		if line[0] == '-' || line[0] == '+' {
+			n++
+		}
+	}
+	return n
+}
+
+func shortestDifference(t *testing.T, dir, a, b string) int {
+	t.Helper()
+	for name, text := range map[string]string{"a": a, "b": b} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cmd := exec.Command("diff", "--text", "--minimal", "-u", "a", "b")
+	cmd.Dir = dir
+	out, err := cmd.Output()
+	if code := cmd.ProcessState.ExitCode(); code > 1 {
+		t.Fatal(err)
+	}
+	return changedLines(out)
 }
 
 // bigPair is 80,000 lines of which some changed.
