@@ -145,9 +145,7 @@ func (x *rotation) ledger(ctx context.Context) (*rotate.Ledger, error) {
 		return nil, err
 	}
 	all = append(all, coverage.Gaps...)
-	for _, g := range all {
-		x.console.Warningf("%s: %s", g.Path, g.What)
-	}
+	x.gaps(all)
 	marks, unknown := map[string]rotate.Seen{}, map[string]secret.Unknown{}
 	for print, s := range seen {
 		marks[print] = seenOf(&s)

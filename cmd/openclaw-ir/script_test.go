@@ -22,7 +22,7 @@ import (
 var update = flag.Bool("update", false, "write what the commands print into the scripts")
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"openclaw-ir": main})
+	testscript.Main(m, map[string]func(){"openclaw-ir": main, "measured": measured})
 }
 
 // TestScripts runs the command lines of testdata/script: what a user types, and what must come back.

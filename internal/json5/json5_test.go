@@ -135,6 +135,15 @@ func TestSyntaxErrors(t *testing.T) {
 	}
 }
 
+// TestMostValues: as many as are allowed are read, and one more is an error.
+func TestMostValues(t *testing.T) {
+	src := "[" + strings.Repeat("0,", MaxValues-1) + "]"
+	mustParse(t, src)
+	if _, err := Parse([]byte(src[:len(src)-1] + "0]")); err == nil || !strings.Contains(err.Error(), "more than 1048576 values") {
+		t.Errorf("one more: %v", err)
+	}
+}
+
 func TestDeepest(t *testing.T) {
 	mustParse(t, strings.Repeat("[", MaxDepth)+strings.Repeat("]", MaxDepth))
 }

@@ -12,6 +12,10 @@ import (
 // MaxDepth is how deep arrays and objects may be nested. Node has no such limit; a configuration needs ten.
 const MaxDepth = 1000
 
+// MaxValues is how many values a text may hold. Each takes some 250 bytes, so that three bytes of a hostile text would take eighty
+// times their size; a configuration holds some hundreds, a large store some hundred thousand.
+const MaxValues = 1 << 20
+
 // SyntaxError says why and where a text is not JSON5.
 type SyntaxError struct {
 	// Offset is the byte offset of the error, len(src) at an early end.
@@ -47,6 +51,8 @@ type parser struct {
 	src   []byte
 	pos   int
 	depth int
+
+	values int
 }
 
 // peek returns the next character and its size in bytes.
@@ -149,6 +155,9 @@ func (p *parser) comment() *SyntaxError {
 func (p *parser) value() (*Value, *SyntaxError) {
 	if err := p.space(); err != nil {
 		return nil, err
+	}
+	if p.values++; p.values > MaxValues {
+		return nil, p.fail(fmt.Sprintf("more than %d values", MaxValues))
 	}
 	v := &Value{Start: p.pos}
 	var err *SyntaxError

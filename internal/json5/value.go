@@ -3,7 +3,7 @@
 //
 // It accepts what Node's json5 package (2.2.3) accepts, with which every release of OpenClaw reads its configuration (since
 // 2026.9.6 after JSON.parse, which reads no text otherwise), with two differences: nesting is limited to
-// [MaxDepth], and letters of unquoted keys are those of Go's Unicode tables, which are newer than Node's.
+// [MaxDepth] and values to [MaxValues], and letters of unquoted keys are those of Go's Unicode tables, which are newer than Node's.
 // Every JSON text is a JSON5 text, so it reads OpenClaw's JSON stores too.
 //
 // The size of the input is for the caller to limit: a hostile text such as "[0,0,0…" takes about 70 times

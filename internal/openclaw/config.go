@@ -1,6 +1,8 @@
 package openclaw
 
 import (
+	"bytes"
+	"fmt"
 	"io/fs"
 	"path"
 	"slices"
@@ -9,10 +11,12 @@ import (
 	"github.com/clawbook/openclaw-ir/internal/json5"
 )
 
-// maxIncludes bounds how many files one config may pull in, and maxIncludeDepth how deep they nest.
+// maxIncludes bounds how many files one config may pull in, maxIncludeDepth how deep they nest, and maxValues what all of them hold: a
+// value takes a hundred times its own size until it is merged.
 const (
 	maxIncludes     = 256
 	maxIncludeDepth = 16
+	maxValues       = 1 << 18
 )
 
 // A Config is an openclaw.json with its includes merged. Values stay as written: ${VAR} and SecretRefs are not
@@ -38,6 +42,7 @@ type configLoader struct {
 	base   string
 	config *Config
 	gaps   []Gap
+	values int // at most so many are in the files that were read
 }
 
 func (l *configLoader) gap(file, what string) { l.gaps = append(l.gaps, Gap{Path: file, What: what}) }
@@ -53,6 +58,12 @@ func (l *configLoader) load(file string, depth int) any {
 		if depth > 0 && len(gaps) == 0 {
 			l.gap(file, "included, but not there")
 		}
+		return nil
+	}
+	// Each value has a comma or an opening bracket before it, but the first.
+	l.values += 1 + bytes.Count(text, []byte(",")) + bytes.Count(text, []byte("{")) + bytes.Count(text, []byte("["))
+	if l.values > maxValues {
+		l.gap(file, fmt.Sprintf("the configuration has more than %d values with this file; not read", maxValues))
 		return nil
 	}
 	v, err := json5.Parse(text)

@@ -407,6 +407,19 @@ func TestIncludes(t *testing.T) {
 }
 
 // TestIncludeBombs bounds what a config can make this tool read.
+// TestTooManyValues: what a config holds is bounded, in all its files together, and what is not read is told.
+func TestTooManyValues(t *testing.T) {
+	many := `{"a": [` + strings.Repeat("0,", maxValues/2) + `0]}`
+	fsys := fstest.MapFS{
+		"s/openclaw.json": {Data: []byte(`{"$include": ["a.json", "b.json"], "gateway": {"port": 1}}`)},
+		"s/a.json":        {Data: []byte(many)}, "s/b.json": {Data: []byte(many)},
+	}
+	conf, gaps := LoadConfig(fsys, "/s/openclaw.json")
+	if conf.Get("gateway", "port") != 1.0 || len(conf.Files) != 2 || !hasGap(gaps, "/s/b.json", "more than 262144 values") {
+		t.Errorf("read %q, gaps %.300v", conf.Files, gaps)
+	}
+}
+
 func TestIncludeBombs(t *testing.T) {
 	deep := []string{}
 	for i := range 40 {
