@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -11,7 +12,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/clawbook/openclaw-ir/internal/console"
 	"github.com/clawbook/openclaw-ir/internal/host"
 	"github.com/clawbook/openclaw-ir/internal/openclaw"
 	"github.com/clawbook/openclaw-ir/internal/secret"
@@ -73,7 +73,8 @@ func (o *Outcome) Partial() bool {
 	return o.Interrupted || o.Cut > 0 || o.Rows[Unreadable]+o.Rows[Truncated]+o.Rows[Changed] > 0
 }
 
-func (o *Outcome) count(row Row) {
+// Count adds a row.
+func (o *Outcome) Count(row Row) {
 	o.Rows[row.Status]++
 	o.Bytes += row.Size
 	switch row.Status {
@@ -104,6 +105,11 @@ func Run(ctx context.Context, root *host.Root, run host.Runner, installs []*open
 	}
 	c := newCollector(ctx, root, installs, o)
 	c.w, c.past = w, o.past
+	for _, g := range gaps {
+		if g.Disk { // where an installation may lie, which then is not taken
+			c.out.Count(Row{Meta: Meta{Path: g.Path}, Status: Unreadable, Reason: g.What})
+		}
+	}
 	err := c.run(live, installs, gaps)
 	return c.out, err
 }
@@ -252,14 +258,14 @@ func (b *budgetReader) Read(p []byte) (int, error) {
 
 // installations stores what was found and what stood in the way of finding more.
 func (c *collector) installations(installs []*openclaw.Installation, gaps []openclaw.Gap) error {
-	text, err := console.JSON(struct {
+	text, err := json.MarshalIndent(struct {
 		Installations []*openclaw.Installation `json:"installations"`
 		Gaps          []openclaw.Gap           `json:"gaps"`
-	}{installs, gaps}, "  ")
+	}{installs, gaps}, "", "  ")
 	if err != nil {
-		text = fmt.Appendf(nil, "%q\n", err.Error())
+		text = fmt.Appendf(nil, "%q", err.Error())
 	}
-	return c.derived("live/installations.json", "installation", text)
+	return c.derived("live/installations.json", "installation", append(text, '\n'))
 }
 
 // derived stores something of our own making.

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/clawbook/openclaw-ir/internal/casefile"
+	"github.com/clawbook/openclaw-ir/internal/durable"
 	"golang.org/x/crypto/ssh"
 )
 
@@ -71,11 +72,16 @@ func keptAs(ctx context.Context, cs *casefile.Case, name string, o VerifyOptions
 		k.SealSHA256 = SealDigest(seal)
 		k.Seal, err = ParseSeal(seal)
 	}
+	if durable.DiskFailed(err) {
+		return k, err
+	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		k.Problem = err.Error()
 	}
 	f, err := cs.OpenFile(k.Path)
 	switch {
+	case durable.DiskFailed(err):
+		return k, err
 	case errors.Is(err, fs.ErrNotExist):
 		k.Note = "only its seal is here: the bundle was written to another place, or moved there"
 		k.Problem = cmp.Or(k.Problem, k.forged(name, o.Signer))

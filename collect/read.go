@@ -282,7 +282,7 @@ func (c *collector) done(row Row, err error) error {
 		return err
 	}
 	c.rows++
-	c.out.count(row)
+	c.out.Count(row)
 	return c.past.note(row)
 }
 

@@ -3,6 +3,7 @@ package collect
 import (
 	"archive/tar"
 	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"filippo.io/age"
 	"github.com/clawbook/openclaw-ir/internal/openclaw"
@@ -38,22 +40,54 @@ func OpenBundle(ra io.ReaderAt, size int64, ids ...age.Identity) (*Bundle, error
 	if size == 0 {
 		return nil, fmt.Errorf("opening bundle: %w: it is empty", ErrCut)
 	}
+	watched := &watchedReader{ReaderAt: ra}
+	b, err := openBundle(watched, size, ids)
+	if err != nil {
+		err = fmt.Errorf("opening bundle: %w", cmp.Or(watched.failed(), err)) // what could not be read is not cut or malformed
+	}
+	return b, err
+}
+
+// A watchedReader remembers the first error but the end.
+type watchedReader struct {
+	io.ReaderAt
+	first atomic.Pointer[error]
+}
+
+// ReadAt reads.
+func (w *watchedReader) ReadAt(p []byte, off int64) (int, error) {
+	n, err := w.ReaderAt.ReadAt(p, off)
+	if err != nil && !errors.Is(err, io.EOF) {
+		w.first.CompareAndSwap(nil, &err)
+	}
+	return n, err
+}
+
+// failed returns that error; nil without one.
+func (w *watchedReader) failed() error {
+	if err := w.first.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+func openBundle(ra io.ReaderAt, size int64, ids []age.Identity) (*Bundle, error) {
 	plain, plainSize, err := age.DecryptReaderAt(ra, size, ids...)
 	if err != nil {
-		return nil, fmt.Errorf("opening bundle: %w", openError(err))
+		return nil, openError(err)
 	}
 	b := &Bundle{plain: plain, size: plainSize}
 	if b.end, err = b.readTrailer(); err != nil {
-		return nil, fmt.Errorf("opening bundle: %w", err)
+		return nil, err
 	}
 	lines, done, err := b.manifest()
 	if err != nil {
-		return nil, fmt.Errorf("opening bundle: %w", err)
+		return nil, err
 	}
 	defer done()
 	head, table, err := parseHead(lines, b.end)
 	if err != nil {
-		return nil, fmt.Errorf("opening bundle: %w", err)
+		return nil, err
 	}
 	b.head = head
 	if b.frames, err = newFrameCache(plain, table, b.end); err != nil {

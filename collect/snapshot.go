@@ -225,6 +225,7 @@ func (s *snapshot) log() []byte {
 			return text
 		}
 	}
+	s.made.Outcome.Count(Row{Meta: Meta{Path: "custody.jsonl"}, Status: Unreadable, Reason: err.Error()})
 	return []byte("the custody log could not be read: " + err.Error() + "\n")
 }
 

@@ -66,7 +66,8 @@ func (r *VerifyReport) add(kind, path, format string, args ...any) {
 // report; the error is not nil only if ctx ended, the bundle could not be read or, after the seal was checked,
 // no identity opens it (ErrWrongKey).
 func Verify(ctx context.Context, bundle io.ReaderAt, size int64, seal []byte, o VerifyOptions) (*VerifyReport, error) {
-	v := &verifier{ctx: ctx, bundle: bundle, size: size, o: o, report: &VerifyReport{Size: size}}
+	watched := &watchedReader{ReaderAt: bundle}
+	v := &verifier{ctx: ctx, bundle: watched, size: size, o: o, report: &VerifyReport{Size: size}}
 	sealed := v.seal(seal)
 	if sealed != nil {
 		if err := v.chunks(sealed.Ciphertext); err != nil {
@@ -77,6 +78,9 @@ func Verify(ctx context.Context, bundle io.ReaderAt, size int64, seal []byte, o 
 		if err := v.contents(sealed); err != nil {
 			return v.report, err
 		}
+	}
+	if err := watched.failed(); err != nil {
+		return v.report, fmt.Errorf("reading bundle: %w", err)
 	}
 	return v.report, nil
 }

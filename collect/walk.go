@@ -178,7 +178,11 @@ func (c *collector) matched(name string, t *target) error {
 func (c *collector) match(dir string, pattern []string, yield func(string) error) error {
 	if !strings.ContainsAny(pattern[0], `*?[\`) {
 		name := path.Join(dir, pattern[0])
-		if fi, err := c.root.Lstat(hostName(name)); err != nil || len(pattern) > 1 && !fi.IsDir() {
+		fi, err := c.root.Lstat(hostName(name))
+		if err != nil {
+			return c.unlisted(name, err)
+		}
+		if len(pattern) > 1 && !fi.IsDir() {
 			return nil
 		}
 		if len(pattern) == 1 {

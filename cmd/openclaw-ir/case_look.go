@@ -18,6 +18,7 @@ import (
 	"github.com/clawbook/openclaw-ir/contain"
 	"github.com/clawbook/openclaw-ir/internal/casefile"
 	"github.com/clawbook/openclaw-ir/internal/console"
+	"github.com/clawbook/openclaw-ir/internal/durable"
 	"github.com/clawbook/openclaw-ir/rotate"
 	"github.com/urfave/cli/v2"
 )
@@ -68,7 +69,9 @@ func lookAt(ctx context.Context, e env, cs *casefile.Case, given ...knownHead) (
 	}
 	for _, name := range slices.Sorted(maps.Keys(named)) {
 		f := named[name]
-		l.compare(cs, f, bar.Add)
+		if err := l.compare(cs, f, bar.Add); err != nil {
+			return nil, fmt.Errorf("reading %q: %w", f.Path, err)
+		}
 		l.files = append(l.files, *f)
 	}
 	l.addUnnamed(cs, named)
@@ -117,40 +120,41 @@ func (l *caseLook) follow(cs *casefile.Case) (map[string]*caseFile, error) {
 	return named, nil
 }
 
-// compare looks whether a file is in the case as the log has it.
-func (l *caseLook) compare(cs *casefile.Case, f *caseFile, read func(int64)) {
+// compare looks whether a file is in the case as the log has it. That it cannot be read says nothing of it.
+func (l *caseLook) compare(cs *casefile.Case, f *caseFile, read func(int64)) error {
 	for _, b := range l.bundles {
 		switch {
 		case b.Path == f.Path && b.Seal != nil && b.Problem == "" && b.Note == "":
 			f.Size, f.Problem = b.Size, differs(f.SHA256, b.Seal.SHA256)
-			return
+			return nil
 		case b.Path == f.Path && b.Problem != "":
 			f.Size, f.Problem = b.Size, b.Problem
-			return
+			return nil
 		}
 	}
 	file, err := cs.OpenFile(f.Path)
 	f.Removed = f.Removed && errors.Is(err, fs.ErrNotExist)
 	if f.Removed {
 		f.Note = "old, and removed by --keep; its seal stays"
-		return
+		return nil
 	}
-	if errors.Is(err, fs.ErrNotExist) {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		f.Problem = "missing: it was moved away or removed"
-		return
-	}
-	if err != nil {
+		return nil
+	case durable.DiskFailed(err):
+		return err
+	case err != nil:
 		f.Problem = err.Error()
-		return
+		return nil
 	}
 	defer file.Close()
 	sum := sha256.New()
-	f.Size, err = io.Copy(io.MultiWriter(sum, counter(read)), file)
-	if err != nil {
-		f.Problem = err.Error()
-		return
+	if f.Size, err = io.Copy(io.MultiWriter(sum, counter(read)), file); err != nil {
+		return err
 	}
 	f.Problem = differs(f.SHA256, hex.EncodeToString(sum.Sum(nil)))
+	return nil
 }
 
 func differs(want, got string) string {

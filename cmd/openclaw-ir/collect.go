@@ -348,7 +348,13 @@ func (x *collection) seal(cs *casefile.Case, to []collect.Recipient) (*sealed, e
 		progress.Done()
 		return nil, x.failed(cs, out, err)
 	}
-	summary, err := w.Close(func() []byte { return custody(cs) })
+	summary, err := w.Close(func() []byte {
+		log, err := custody(cs)
+		if err != nil {
+			outcome.Count(collect.Row{Meta: collect.Meta{Path: "custody.jsonl"}, Status: collect.Unreadable, Reason: err.Error()})
+		}
+		return log
+	})
 	progress.Done()
 	if err != nil {
 		return nil, x.failed(cs, out, err)
@@ -402,12 +408,13 @@ func stateDirs(installs []*openclaw.Installation) (dirs []string) {
 // maxCustody is how much of the custody log goes into the bundle: all of it, within reason.
 const maxCustody = 64 << 20
 
-func custody(cs *casefile.Case) []byte {
+// custody is the log as it is now, or a line that says why it cannot be read.
+func custody(cs *casefile.Case) ([]byte, error) {
 	log, err := cs.ReadFile("custody.jsonl", maxCustody)
 	if err != nil {
-		return []byte("the custody log could not be read: " + err.Error() + "\n")
+		log = []byte("the custody log could not be read: " + err.Error() + "\n")
 	}
-	return log
+	return log, err
 }
 
 // failed records a bundle that could not be written. What there is of it stays: it can be salvaged.

@@ -15,6 +15,7 @@ import (
 	"github.com/clawbook/openclaw-ir/collect/store"
 	"github.com/clawbook/openclaw-ir/internal/casefile"
 	"github.com/clawbook/openclaw-ir/internal/console"
+	"github.com/clawbook/openclaw-ir/internal/durable"
 	"github.com/clawbook/openclaw-ir/internal/secret"
 	"github.com/urfave/cli/v2"
 )
@@ -85,7 +86,9 @@ func noted(e env, path string, run cli.ActionFunc) cli.ActionFunc {
 			err = errPartial
 		}
 		stop()
-		e.record.note(c, e, path+mode(c), exitCode(c.Context, err))
+		if !e.record.note(c, e, path+mode(c), exitCode(c.Context, err)) && err == nil {
+			err = errPartial
+		}
 		if outer.name == "" {
 			outer.dir, outer.name = e.record.dir, e.record.name
 		}
@@ -107,28 +110,36 @@ func mode(c *cli.Context) (flags string) {
 	return flags
 }
 
-// note appends the line. That it cannot be is told, and is no failure of the command, which is done.
-func (r *record) note(c *cli.Context, e env, path string, code int) {
+// note appends the line, and reports whether what should be in the log is there. A command whose line is not was done in part.
+func (r *record) note(c *cli.Context, e env, path string, code int) bool {
 	if r.silent || code == exitUsage {
-		return
+		return true
 	}
 	cs, err := r.open(c, e)
 	if err != nil {
 		// A command that failed has said what is wrong with the case, if that was it.
-		if named := c.IsSet("case") || c.IsSet("case-dir"); code != exitFailed && (named || !errors.Is(err, casefile.ErrNoCase)) {
-			e.console.Warningf("not noted in a custody log: %v", err)
+		named := c.IsSet("case") || c.IsSet("case-dir")
+		if code == exitFailed || !named && errors.Is(err, casefile.ErrNoCase) {
+			return true
 		}
-		return
+		e.console.Warningf("not noted in a custody log: %v", err)
+		return !durable.DiskFailed(err) // a case that cannot be used is no reason not to read
 	}
 	defer cs.Close()
 	cs.Operator.SudoUser = e.getenv("SUDO_USER")
-	switch err := cs.Append(r.entry(cs, path, code)); {
+	entry, err := r.entry(cs, path, code)
+	if err == nil {
+		err = cs.Append(entry)
+	}
+	switch {
 	case err == nil:
 	case errors.Is(err, syscall.EROFS):
 		e.console.Warningf("not noted in the custody log: the disk that the case lies on takes no writing")
 	default:
 		e.console.Warningf("not noted in a custody log: %v", err)
+		return false
 	}
+	return true
 }
 
 // open opens the case that the command worked on, or else the one that it would have.
@@ -144,22 +155,23 @@ var results = map[int]string{
 	exitDone: "done", exitFailed: "failed", exitPartial: "done in part", exitFound: "found", exitInterrupted: "interrupted", exitUnread: "not read to the end",
 }
 
-func (r *record) entry(cs *casefile.Case, path string, code int) casefile.Entry {
-	entry := casefile.Entry{Action: path, Object: r.object(cs), Result: results[code], Exit: &code}
+func (r *record) entry(cs *casefile.Case, path string, code int) (casefile.Entry, error) {
+	object, err := r.object(cs)
+	entry := casefile.Entry{Action: path, Object: object, Result: results[code], Exit: &code}
 	if p := &r.printed; p.size > 0 {
 		entry.Note = fmt.Sprintf("printed %s, %s", plural(p.lines, "line"), console.Size(p.size))
 		entry.Digests = []casefile.Digest{{Name: "stdout", SHA256: hex.EncodeToString(p.sum.Sum(nil))}}
 	}
-	return entry
+	return entry, err
 }
 
 // object names the evidence. A path is somebody's text: what looks like a secret in it is replaced.
-func (r *record) object(cs *casefile.Case) string {
+func (r *record) object(cs *casefile.Case) (string, error) {
 	salt, err := cs.Salt()
 	if err != nil {
-		return ""
+		return "", err
 	}
-	return secret.NewSet(secret.NewFingerprinter(salt)).Redact(strings.Join(r.objects, ", "))
+	return secret.NewSet(secret.NewFingerprinter(salt)).Redact(strings.Join(r.objects, ", ")), nil
 }
 
 // printed takes the measure of what a command prints.

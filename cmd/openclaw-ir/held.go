@@ -16,7 +16,6 @@ import (
 
 	"github.com/clawbook/openclaw-ir/collect"
 	"github.com/clawbook/openclaw-ir/internal/casefile"
-	"github.com/clawbook/openclaw-ir/internal/console"
 	"github.com/clawbook/openclaw-ir/internal/host"
 	"github.com/clawbook/openclaw-ir/internal/openclaw"
 	"github.com/clawbook/openclaw-ir/internal/secret"
@@ -45,7 +44,7 @@ func writeHeld(cs *casefile.Case, bundle string, w *collect.Writer) (string, err
 	}
 	print := secret.NewFingerprinter(salt)
 	var text bytes.Buffer
-	lines := console.NewBareJSONLines(&text)
+	enc := json.NewEncoder(&text)
 	for row, err := range w.Rows() {
 		if err != nil {
 			return "", fmt.Errorf("writing the index of the bundle: %w", err)
@@ -53,7 +52,7 @@ func writeHeld(cs *casefile.Case, bundle string, w *collect.Writer) (string, err
 		if row.Status != collect.Collected || row.Type != collect.File || row.Delta != nil || !strings.HasPrefix(row.Path, "/") {
 			continue
 		}
-		if err := lines.Write(heldRow{row.Path, print.Fingerprint(row.SHA256)}); err != nil {
+		if err := enc.Encode(heldRow{row.Path, print.Fingerprint(row.SHA256)}); err != nil {
 			return "", fmt.Errorf("writing the index of the bundle: %w", err)
 		}
 	}
@@ -131,9 +130,9 @@ func holdOwn(cs *casefile.Case, root fs.FS, files []string) error {
 		return err
 	}
 	all := bytes.NewBuffer(text)
-	lines := console.NewBareJSONLines(all)
+	enc := json.NewEncoder(all)
 	for _, file := range slices.Sorted(maps.Keys(now)) {
-		if err := lines.Write(heldRow{file, now[file]}); err != nil {
+		if err := enc.Encode(heldRow{file, now[file]}); err != nil {
 			return fmt.Errorf("noting what %q is now: %w", file, err)
 		}
 	}

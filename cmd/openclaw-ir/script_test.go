@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/clawbook/openclaw-ir/internal/faults"
 	"github.com/clawbook/openclaw-ir/internal/statetest"
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -22,7 +23,7 @@ import (
 var update = flag.Bool("update", false, "write what the commands print into the scripts")
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"openclaw-ir": main, "measured": measured})
+	testscript.Main(m, map[string]func(){"openclaw-ir": main, "measured": measured, "faults": faults.Main})
 }
 
 // TestScripts runs the command lines of testdata/script: what a user types, and what must come back.

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/clawbook/openclaw-ir/internal/casefile"
-	"github.com/clawbook/openclaw-ir/internal/console"
 	"github.com/clawbook/openclaw-ir/internal/host"
 )
 
@@ -73,9 +72,9 @@ func Load(cs *casefile.Case) (*Record, error) {
 }
 
 func (r *Record) save(cs *casefile.Case) error {
-	text, err := console.JSON(r, " ")
+	text, err := json.MarshalIndent(r, "", " ")
 	if err == nil {
-		err = cs.WriteFile(recordName, text)
+		err = cs.WriteFile(recordName, append(text, '\n'))
 	}
 	if err != nil {
 		return fmt.Errorf("writing the record of the schedule: %w", err)

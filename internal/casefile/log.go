@@ -45,9 +45,9 @@ func head(r io.Reader) (hash string, lines int, err error) {
 // Verify checks the case's custody log: see [VerifyCustody].
 func (c *Case) Verify(known ...Head) (Report, error) {
 	var report Report
-	err := c.readLog(func(r io.Reader) error {
-		report = VerifyCustody(r, known...)
-		return nil
+	err := c.readLog(func(r io.Reader) (err error) {
+		report, err = verifyCustody(r, known)
+		return err
 	})
 	if err != nil {
 		return Report{}, fmt.Errorf("verifying the custody log: %w", err)

@@ -40,8 +40,17 @@ func (r Report) OK() bool { return len(r.Problems) == 0 }
 // VerifyCustody reads a custody log and finds every line that was changed,
 // removed, moved, repeated or cut short. A change of the last line and lines cut
 // off the end show only against a known head: the last line is vouched for by
-// nothing else. Memory stays flat whatever is read.
+// nothing else. Memory stays flat whatever is read. That it cannot be read to its end is a problem of it.
 func VerifyCustody(r io.Reader, known ...Head) Report {
+	report, err := verifyCustody(r, known)
+	if err != nil {
+		report.Problems = append(report.Problems, Problem{report.Lines + 1, fmt.Sprintf("reading the log: %v", err)})
+	}
+	return report
+}
+
+// verifyCustody is [VerifyCustody] that returns the error of reading.
+func verifyCustody(r io.Reader, known []Head) (Report, error) {
 	v := verifier{known: known, found: make([]bool, len(known)), prev: genesis, pending: map[int64]string{}}
 	in := &io.LimitedReader{R: r, N: custodyLimit + 1}
 	lines := bufio.NewReaderSize(in, 64<<10)
@@ -52,8 +61,8 @@ func VerifyCustody(r io.Reader, known ...Head) Report {
 			break
 		}
 		if err != nil && !errors.Is(err, io.EOF) {
-			v.problem(v.line+1, "reading the log: %v", err)
-			break
+			v.finish()
+			return v.report, err
 		}
 		if err != nil {
 			if len(line) > 0 {
@@ -64,7 +73,7 @@ func VerifyCustody(r io.Reader, known ...Head) Report {
 		v.check(line, sum)
 	}
 	v.finish()
-	return v.report
+	return v.report, nil
 }
 
 // readLine returns a line without its newline, and the digest of both. Of a line

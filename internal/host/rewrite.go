@@ -147,7 +147,7 @@ func makeDir(owner Owner, path string) error {
 // temporaryPrefix begins the name of a file that is about to replace another.
 const temporaryPrefix = ".openclaw-ir-"
 
-// RemoveTemporary removes from a directory what a Rewrite that was killed left there.
+// RemoveTemporary removes from a directory what a Rewrite that was killed left there. The next Rewrite in it does so too.
 func RemoveTemporary(owner Owner, dir string) error {
 	return As(owner, func() error {
 		s, err := spotFor(owner, filepath.Join(dir, temporaryPrefix), false)
@@ -155,20 +155,25 @@ func RemoveTemporary(owner Owner, dir string) error {
 			return err
 		}
 		defer s.close()
-		d, err := s.openDir()
-		if err != nil {
-			return err
-		}
-		defer d.Close()
-		entries, err := d.ReadDir(-1)
-		for _, e := range entries {
-			name := e.Name()
-			if e.Type().IsRegular() && strings.HasPrefix(name, temporaryPrefix) && len(name) == len(temporaryPrefix)+len(rand.Text()) {
-				err = errors.Join(err, s.remove(name))
-			}
-		}
-		return err
+		return s.tidy()
 	})
+}
+
+// tidy removes what a Rewrite that was killed left in the directory.
+func (s *spot) tidy() error {
+	d, err := s.openDir()
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	entries, err := d.ReadDir(-1)
+	for _, e := range entries {
+		name := e.Name()
+		if e.Type().IsRegular() && strings.HasPrefix(name, temporaryPrefix) && len(name) == len(temporaryPrefix)+len(rand.Text()) {
+			err = errors.Join(err, s.remove(name))
+		}
+	}
+	return err
 }
 
 // openDir opens the directory itself for reading.
@@ -196,6 +201,7 @@ func (s *spot) rewrite(text []byte, was FileState, mode fs.FileMode) (FileState,
 	if was.Exists {
 		mode = fs.FileMode(was.Mode & 0o777)
 	}
+	_ = s.tidy() // it holds what the file held; that it cannot be removed is no reason to leave the file as it is
 	temporary := temporaryPrefix + rand.Text()
 	f, err := s.writeLike(temporary, text, was, mode)
 	if err != nil {

@@ -7,6 +7,8 @@ import (
 	"path"
 	"strings"
 	"syscall"
+
+	"github.com/clawbook/openclaw-ir/internal/durable"
 )
 
 // maxSmall bounds a file that is read whole: configs, unit files, indexes. Bytes.
@@ -50,7 +52,7 @@ func readGap(hostPath string, err error) []Gap {
 	if err == nil || errors.Is(err, io.EOF) || IsAbsent(err) {
 		return nil
 	}
-	return []Gap{{Path: hostPath, What: Cause(err)}}
+	return []Gap{{Path: hostPath, What: Cause(err), Disk: durable.DiskFailed(err)}}
 }
 
 // Cause is an error's innermost reason, for where the path is told already.
