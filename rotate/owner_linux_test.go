@@ -3,6 +3,7 @@ package rotate
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -59,10 +60,12 @@ func TestOthersFilesAreNotChanged(t *testing.T) {
 			}
 			defer root.Close()
 			in := &openclaw.Installation{Home: filepath.Dir(state), StateDir: state, ConfigPath: config}
-			in.Config, _ = openclaw.LoadConfig(root, config)
+			var gaps []openclaw.Gap
+			in.Config, gaps = openclaw.LoadConfig(root, config)
 			found, _ := FindCredentials(root, in)
-			if len(found) == 0 {
-				t.Fatal("no credential found, which proves nothing")
+			led := slices.ContainsFunc(gaps, func(g openclaw.Gap) bool { return strings.Contains(g.What, host.ErrNotTrusted.Error()) })
+			if len(found) == 0 && !led {
+				t.Fatalf("no credential found, which proves nothing: %v", gaps)
 			}
 			for _, c := range found {
 				if len(c.Values()) > 0 {

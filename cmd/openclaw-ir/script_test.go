@@ -23,7 +23,7 @@ import (
 var update = flag.Bool("update", false, "write what the commands print into the scripts")
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"openclaw-ir": main, "measured": measured, "faults": faults.Main})
+	testscript.Main(m, map[string]func(){"openclaw-ir": main, "measured": measured, "faults": faults.Main, attackerRole: attack})
 }
 
 // TestScripts runs the command lines of testdata/script: what a user types, and what must come back.

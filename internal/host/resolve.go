@@ -21,6 +21,7 @@ type place struct {
 	base string // "." when the name is the directory itself
 	path string // the name without links, "" for the root
 	stat unix.Stat_t
+	led
 }
 
 func (p *place) close() {
@@ -75,7 +76,8 @@ type walk struct {
 	names []string      // from the root to fd, links resolved
 	ids   []unix.Stat_t // of the directories named in names
 	links int
-	see   func(string, *unix.Stat_t) error
+	led
+	see func(string, *unix.Stat_t) error
 }
 
 func (w *walk) to(todo []string, follow bool) (*place, error) {
@@ -101,13 +103,13 @@ func (w *walk) to(todo []string, follow bool) (*place, error) {
 		last := len(todo) == 0
 		switch kind := st.Mode & unix.S_IFMT; {
 		case kind == unix.S_IFLNK && (follow || !last):
-			target, err := w.link(name)
+			target, err := w.link(name, &st)
 			if err != nil {
 				return nil, err
 			}
 			todo = append(strings.Split(target, "/"), todo...)
 		case last:
-			return &place{w.root, w.fd, name, w.path(name), st}, nil
+			return &place{w.root, w.fd, name, w.path(name), st, w.led}, nil
 		case kind != unix.S_IFDIR:
 			return nil, syscall.ENOTDIR
 		default:
@@ -119,7 +121,7 @@ func (w *walk) to(todo []string, follow bool) (*place, error) {
 	if err := retry(func() error { return unix.Fstat(w.fd, &st) }); err != nil {
 		return nil, err
 	}
-	return &place{w.root, w.fd, ".", strings.Join(w.names, "/"), st}, nil
+	return &place{w.root, w.fd, ".", strings.Join(w.names, "/"), st, w.led}, nil
 }
 
 // look describes one component without following it.
@@ -139,9 +141,12 @@ func (w *walk) path(name string) string {
 }
 
 // link reads a link and, if it is absolute, goes back to the root.
-func (w *walk) link(name string) (string, error) {
+func (w *walk) link(name string, st *unix.Stat_t) (string, error) {
 	if w.links++; w.links > maxLinks {
 		return "", syscall.ELOOP
+	}
+	if err := w.by(w.fd, st); err != nil {
+		return "", err
 	}
 	target, err := readlinkat(w.fd, name)
 	switch {
@@ -162,6 +167,7 @@ func (w *walk) down(name string, st unix.Stat_t) error {
 		return err
 	}
 	w.leave()
+	w.through(&st)
 	w.fd, w.names, w.ids = fd, append(w.names, name), append(w.ids, st)
 	return nil
 }

@@ -271,7 +271,7 @@ func (s *spot) putInPlace(temporary string, f *os.File, was FileState) error {
 
 // settle removes what had the name before, unless it is something else than it was: then that gets its name back.
 func (s *spot) settle(temporary string, f *os.File, was FileState, changed error) error {
-	old := &spot{&place{root: s.root, dir: s.dir, base: temporary}, s.path}
+	old := &spot{&place{root: s.root, dir: s.dir, base: temporary, led: s.led}, s.path}
 	if old.unchanged(was) != nil {
 		return errors.Join(changed, s.putBack(temporary, f))
 	}

@@ -30,6 +30,8 @@ var ErrSpecial = errors.New("not a regular file or directory")
 // and no race against one, leads out of the tree. [os.Root] is not used because it refuses absolute links
 // and must be able to read every directory it passes through, which fails on a 0711 /home.
 //
+// Where we are root, a user's link leads no further than that user could go: what it leads to is not read with root's rights.
+//
 // The links of /proc (cwd, exe, fd) are followed by their text, not by what they stand for.
 // A Root is safe for concurrent use until Close.
 type Root struct {
@@ -90,7 +92,7 @@ func (r *Root) open(name string, follow bool) (*os.File, error) {
 // open opens the place for reading. It looks before and after: before, because opening a device acts on it;
 // after, because the file can be swapped in between.
 func (p *place) open() (int, error) {
-	if err := openable(uint32(p.stat.Mode)); err != nil {
+	if err := p.readable(&p.stat); err != nil {
 		return -1, err
 	}
 	const flags = unix.O_RDONLY | unix.O_NONBLOCK | unix.O_NOFOLLOW | unix.O_NOCTTY | unix.O_CLOEXEC
@@ -106,11 +108,19 @@ func (p *place) open() (int, error) {
 		unix.Close(fd)
 		return -1, err
 	}
-	if err := openable(uint32(st.Mode)); err != nil {
+	if err := p.readable(&st); err != nil {
 		unix.Close(fd)
 		return -1, err
 	}
 	return fd, nil
+}
+
+// readable refuses what is not read as bytes or entries, and what nobody but root could be led to.
+func (p *place) readable(st *unix.Stat_t) error {
+	if err := openable(uint32(st.Mode)); err != nil {
+		return err
+	}
+	return p.mayRead(p.dir, st)
 }
 
 // openable refuses every kind of file that is not read as bytes or entries.

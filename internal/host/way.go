@@ -76,7 +76,7 @@ func (p *place) in(name string) (*place, error) {
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: p.host(), Err: err}
 	}
-	return &place{root: p.root, dir: dir, base: name, path: filepath.Join(p.path, name)}, nil
+	return &place{root: p.root, dir: dir, base: name, path: filepath.Join(p.path, name), led: p.led}, nil
 }
 
 func (s *spot) close() {
