@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/clawbook/openclaw-ir/internal/console"
 	"github.com/clawbook/openclaw-ir/internal/host"
 	"github.com/clawbook/openclaw-ir/internal/openclaw"
 	"github.com/clawbook/openclaw-ir/internal/secret"
@@ -258,14 +258,14 @@ func (b *budgetReader) Read(p []byte) (int, error) {
 
 // installations stores what was found and what stood in the way of finding more.
 func (c *collector) installations(installs []*openclaw.Installation, gaps []openclaw.Gap) error {
-	text, err := json.MarshalIndent(struct {
+	text, err := console.JSON(struct {
 		Installations []*openclaw.Installation `json:"installations"`
 		Gaps          []openclaw.Gap           `json:"gaps"`
-	}{installs, gaps}, "", "  ")
+	}{installs, gaps}, "  ")
 	if err != nil {
-		text = fmt.Appendf(nil, "%q", err.Error())
+		text = fmt.Appendf(nil, "%q\n", err.Error())
 	}
-	return c.derived("live/installations.json", "installation", append(text, '\n'))
+	return c.derived("live/installations.json", "installation", text)
 }
 
 // derived stores something of our own making.

@@ -13,6 +13,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/clawbook/openclaw-ir/internal/console"
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -214,13 +215,13 @@ func joinName(s string, b64 []byte) (string, error) {
 	return string(b64), nil
 }
 
-// appendLine appends v as one line of JSON. Text that is not UTF-8 outside names is made so.
+// appendLine appends v as one line of JSON, in which nothing moves a cursor or hides. Text that is not UTF-8 outside names is made so.
 func appendLine(dst []byte, v any) ([]byte, error) {
 	b, err := json.Marshal(v, jsontext.AllowInvalidUTF8(true))
 	if err != nil {
 		return dst, err
 	}
-	return append(append(dst, b...), '\n'), nil
+	return append(console.AppendVisibleJSON(dst, b), '\n'), nil
 }
 
 func appendRow(dst []byte, r Row) ([]byte, error) {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/clawbook/openclaw-ir/internal/casefile"
+	"github.com/clawbook/openclaw-ir/internal/console"
 	"github.com/clawbook/openclaw-ir/internal/host"
 	"github.com/clawbook/openclaw-ir/internal/json5"
 )
@@ -102,11 +103,11 @@ func LoadJournal(cs *casefile.Case) (*Journal, error) {
 
 // save writes the journal through to the disk.
 func (j *Journal) save(cs *casefile.Case) error {
-	text, err := json.MarshalIndent(j, "", " ")
+	text, err := console.JSON(j, " ")
 	if err != nil {
 		return fmt.Errorf("writing the record of the containment: %w", err)
 	}
-	if err := cs.WriteFile(journalName, append(text, '\n')); err != nil {
+	if err := cs.WriteFile(journalName, text); err != nil {
 		return fmt.Errorf("writing the record of the containment: %w", err)
 	}
 	return nil

@@ -21,6 +21,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 	"github.com/clawbook/openclaw-ir/analyze"
+	"github.com/clawbook/openclaw-ir/internal/inerttest"
 )
 
 // A tab is a page in a real browser, with everything that it asked for and complained of.
@@ -240,7 +241,7 @@ func TestHostilePageInBrowser(t *testing.T) {
 	}, hostile...)
 	var s Story
 	n := 0
-	fill(&s, func(string) string { n++; return attacks[n%len(attacks)] })
+	inerttest.Fill(&s, "Story", func(string) string { n++; return attacks[n%len(attacks)] })
 	for i, text := range attacks {
 		e := small().Events[0]
 		e.What, e.Agent, e.Session, e.Tool, e.Kind = text, text, text, text, small().Events[i%2].Kind

@@ -1,42 +1,12 @@
 package report
 
 import (
-	"fmt"
-	"reflect"
 	"regexp"
 	"strings"
 	"testing"
-	"time"
+
+	"github.com/clawbook/openclaw-ir/internal/inerttest"
 )
-
-// fill sets every string of a value to what text makes of its path, and every list to two elements.
-func fill(v any, text func(path string) string) { fillValue(reflect.ValueOf(v).Elem(), "Story", text) }
-
-func fillValue(v reflect.Value, path string, text func(path string) string) {
-	switch {
-	case !v.CanSet():
-	case v.Type() == reflect.TypeFor[time.Time]():
-		v.Set(reflect.ValueOf(time.Date(2026, 11, 20, 10, 0, 0, 0, time.UTC)))
-	case v.Kind() == reflect.String:
-		v.SetString(text(path))
-	case v.Kind() == reflect.Struct:
-		for i := range v.NumField() {
-			fillValue(v.Field(i), path+"."+v.Type().Field(i).Name, text)
-		}
-	case v.Kind() == reflect.Slice:
-		v.Set(reflect.MakeSlice(v.Type(), 2, 2))
-		for i := range v.Len() {
-			fillValue(v.Index(i), fmt.Sprintf("%s%d", path, i), text)
-		}
-	case v.Kind() == reflect.Pointer && !strings.Contains(path, "regexp"):
-		v.Set(reflect.New(v.Type().Elem()))
-		fillValue(v.Elem(), path, text)
-	case v.Kind() == reflect.Int, v.Kind() == reflect.Int64:
-		v.SetInt(3)
-	case v.Kind() == reflect.Bool:
-		v.SetBool(true)
-	}
-}
 
 // unshown are the parts of a story that its page does not show, and why.
 var unshown = map[string]string{
@@ -69,7 +39,7 @@ func shown(path string) string { return "[" + strings.ReplaceAll(path, ".", "-")
 func TestPageShowsEverything(t *testing.T) {
 	var s Story
 	var paths []string
-	fill(&s, func(path string) string {
+	inerttest.Fill(&s, "Story", func(path string) string {
 		paths = append(paths, path)
 		return shown(path)
 	})

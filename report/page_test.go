@@ -165,7 +165,7 @@ func TestHostileTextStaysText(t *testing.T) {
 		})
 		texts := rapid.SliceOfN(text, 1, 20).Draw(t, "texts")
 		n := 0
-		fill(&s, func(string) string { n++; return texts[n%len(texts)] })
+		inerttest.Fill(&s, "Story", func(string) string { n++; return texts[n%len(texts)] })
 		root, _ := page(t, &s)
 		var data map[string]any
 		if err := json.Unmarshal(pageData(root), &data); err != nil {

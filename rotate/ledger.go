@@ -1,7 +1,6 @@
 package rotate
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"github.com/clawbook/openclaw-ir/internal/casefile"
+	"github.com/clawbook/openclaw-ir/internal/console"
 	"github.com/clawbook/openclaw-ir/internal/openclaw"
 )
 
@@ -57,16 +57,14 @@ func LoadLedger(c *casefile.Case) (*Ledger, error) {
 // Save writes the list in one step. To change one that others may change too: [UpdateLedger].
 func (l *Ledger) Save(c *casefile.Case) error {
 	l.Version = ledgerVersion
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetIndent("", " ")
-	if err := enc.Encode(l); err != nil {
+	text, err := console.JSON(l, " ")
+	if err != nil {
 		return fmt.Errorf("writing the list of secrets: %v", err)
 	}
-	if b.Len() > ledgerLimit {
-		return fmt.Errorf("writing the list of secrets: %d bytes, more than %d", b.Len(), ledgerLimit)
+	if len(text) > ledgerLimit {
+		return fmt.Errorf("writing the list of secrets: %d bytes, more than %d", len(text), ledgerLimit)
 	}
-	if err := c.WriteFile(ledgerName, b.Bytes()); err != nil {
+	if err := c.WriteFile(ledgerName, text); err != nil {
 		return fmt.Errorf("writing the list of secrets: %w", err)
 	}
 	return nil

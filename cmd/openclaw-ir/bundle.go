@@ -262,7 +262,7 @@ func runList(c *cli.Context, e env) error {
 }
 
 func rowLine(r collect.Row) string {
-	line := fmt.Sprintf("%-10s %12d  %-14s  %s", r.Status, r.Size, console.Escape(r.Source), console.Escape(r.Path))
+	line := fmt.Sprintf("%-10s %12d  %-14s  %s", console.Escape(string(r.Status)), r.Size, console.Escape(r.Source), console.Escape(r.Path))
 	if r.Link != "" {
 		line += " -> " + console.Escape(r.Link)
 	}

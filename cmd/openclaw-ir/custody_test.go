@@ -30,9 +30,14 @@ type responder struct {
 
 func newResponder(t *testing.T, version string) *responder {
 	t.Helper()
+	return newResponderOn(t, statetest.Root(t, version))
+}
+
+// newResponderOn takes a host's root, and its first installation.
+func newResponderOn(t *testing.T, root string) *responder {
+	t.Helper()
 	r := &responder{t: t, dir: t.TempDir()}
 	r.cases = filepath.Join(r.dir, "cases")
-	root := statetest.Root(t, version)
 	if err := os.Rename(root, filepath.Join(r.dir, "host")); err != nil {
 		t.Fatal(err)
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/clawbook/openclaw-ir/collect"
 	"github.com/clawbook/openclaw-ir/internal/casefile"
+	"github.com/clawbook/openclaw-ir/internal/console"
 	"github.com/clawbook/openclaw-ir/internal/host"
 	"github.com/clawbook/openclaw-ir/internal/openclaw"
 	"github.com/clawbook/openclaw-ir/internal/secret"
@@ -44,7 +45,7 @@ func writeHeld(cs *casefile.Case, bundle string, w *collect.Writer) (string, err
 	}
 	print := secret.NewFingerprinter(salt)
 	var text bytes.Buffer
-	enc := json.NewEncoder(&text)
+	lines := console.NewBareJSONLines(&text)
 	for row, err := range w.Rows() {
 		if err != nil {
 			return "", fmt.Errorf("writing the index of the bundle: %w", err)
@@ -52,7 +53,7 @@ func writeHeld(cs *casefile.Case, bundle string, w *collect.Writer) (string, err
 		if row.Status != collect.Collected || row.Type != collect.File || row.Delta != nil || !strings.HasPrefix(row.Path, "/") {
 			continue
 		}
-		if err := enc.Encode(heldRow{row.Path, print.Fingerprint(row.SHA256)}); err != nil {
+		if err := lines.Write(heldRow{row.Path, print.Fingerprint(row.SHA256)}); err != nil {
 			return "", fmt.Errorf("writing the index of the bundle: %w", err)
 		}
 	}
@@ -130,9 +131,9 @@ func holdOwn(cs *casefile.Case, root fs.FS, files []string) error {
 		return err
 	}
 	all := bytes.NewBuffer(text)
-	enc := json.NewEncoder(all)
+	lines := console.NewBareJSONLines(all)
 	for _, file := range slices.Sorted(maps.Keys(now)) {
-		if err := enc.Encode(heldRow{file, now[file]}); err != nil {
+		if err := lines.Write(heldRow{file, now[file]}); err != nil {
 			return fmt.Errorf("noting what %q is now: %w", file, err)
 		}
 	}

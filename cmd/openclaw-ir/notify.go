@@ -2,8 +2,8 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/clawbook/openclaw-ir/collect"
@@ -83,9 +83,9 @@ func (x *collection) thenNotify(said error) error {
 	if len(n.Alarms) == 0 && n.Owed == 0 && !isFailure(x.ctx, said) {
 		return said
 	}
-	message, err := json.Marshal(n)
+	message, err := console.JSON(n, "")
 	if err == nil {
-		err = t.Send(context.WithoutCancel(x.ctx), x.runner, append(message, '\n'))
+		err = t.Send(context.WithoutCancel(x.ctx), x.runner, message)
 	}
 	if err != nil {
 		x.console.Warningf("nobody was told: --notify: %v", err)
@@ -113,12 +113,18 @@ func (x *collection) notice(said error) notice {
 	}
 	n.Owed = x.owed
 	n.Error = secrets.Redact(n.Error)
-	n.Text = "openclaw-ir on " + n.Host + ": snapshot: " + n.Error
+	n.Text = "openclaw-ir on " + n.Host + ": snapshot: " + forChat(n.Error)
 	if len(n.Alarms) > 0 {
-		n.Text += "; " + n.Alarms[0].Kind + ": " + n.Alarms[0].Path
+		n.Text += "; " + n.Alarms[0].Kind + ": " + forChat(n.Alarms[0].Path)
 	}
 	return n
 }
+
+// chatMarks are what chat services make mentions, links and markup of, and what stands for it.
+var chatMarks = strings.NewReplacer("<", "‹", ">", "›", "@", "(at)", "&", "+", "://", "[:]//", "www.", "www[.]", "WWW.", "WWW[.]", "`", "'", "*", "·", "|", "¦")
+
+// forChat is a text that may hold a name of the intruder's, as a chat service can show it.
+func forChat(s string) string { return chatMarks.Replace(console.Escape(s)) }
 
 // spared are the bundles that --keep leaves alone, whatever their age: those that a store is still to get.
 func spared(cs *casefile.Case) (func(bundle string) bool, error) {

@@ -197,7 +197,7 @@ func (e env) rotateLine(v any) string {
 	if !ok {
 		return e.stepLine(v.(step))
 	}
-	first := fmt.Sprintf("%3d  %-8s %-34s %s %s", it.Rank, it.Status, console.Escape(it.ID), console.Escape(it.Provider), it.Kind)
+	first := fmt.Sprintf("%3d  %-8s %-34s %s %s", it.Rank, console.Escape(string(it.Status)), console.Escape(it.ID), console.Escape(it.Provider), console.Escape(string(it.Kind)))
 	if it.Owner != "" {
 		first += " of " + console.Escape(it.Owner)
 	}

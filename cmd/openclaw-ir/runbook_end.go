@@ -138,7 +138,7 @@ func (x *runbook) restText(r rest) []string {
 		add("step", "%s: %s", name, x.again("--from", name))
 	}
 	for _, it := range r.Open[:min(len(r.Open), maxOpen)] {
-		add("replace", "%s (%s)", console.Escape(it.ID), console.Escape(it.Provider)+" "+string(it.Kind))
+		add("replace", "%s (%s)", console.Escape(it.ID), console.Escape(it.Provider+" "+string(it.Kind)))
 	}
 	if n := len(r.Open) - maxOpen; n > 0 {
 		add("", "and %d more", n)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/clawbook/openclaw-ir/internal/casefile"
+	"github.com/clawbook/openclaw-ir/internal/console"
 	"github.com/clawbook/openclaw-ir/internal/host"
 )
 
@@ -72,9 +73,9 @@ func Load(cs *casefile.Case) (*Record, error) {
 }
 
 func (r *Record) save(cs *casefile.Case) error {
-	text, err := json.MarshalIndent(r, "", " ")
+	text, err := console.JSON(r, " ")
 	if err == nil {
-		err = cs.WriteFile(recordName, append(text, '\n'))
+		err = cs.WriteFile(recordName, text)
 	}
 	if err != nil {
 		return fmt.Errorf("writing the record of the schedule: %w", err)

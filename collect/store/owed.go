@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/clawbook/openclaw-ir/internal/casefile"
+	"github.com/clawbook/openclaw-ir/internal/console"
 )
 
 // A Destination is a store and how to reach it, as a case keeps it. It holds no password and no key, only where one lies.
@@ -81,11 +82,11 @@ func changeLedger(cs *casefile.Case, change func(*ledger)) error {
 		return err
 	}
 	change(&l)
-	text, err := json.Marshal(l)
+	text, err := console.JSON(l, "")
 	if err != nil {
 		return fmt.Errorf("noting what is owed to stores: %w", err)
 	}
-	return cs.WriteFile(ledgerName, append(text, '\n'))
+	return cs.WriteFile(ledgerName, text)
 }
 
 // ListOwed returns what a case still owes to stores, the oldest first. A file that is owed is not to be removed.

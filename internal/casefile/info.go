@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/clawbook/openclaw-ir/internal/console"
 )
 
 // State says whether work on a case goes on.
@@ -55,8 +57,8 @@ type record struct {
 
 func (i Info) encode() []byte {
 	// A struct of strings and a time of this century always encodes.
-	data, _ := json.MarshalIndent(record{caseVersion, i.ID, i.Created, i.Host, i.State}, "", "  ")
-	return append(data, '\n')
+	data, _ := console.JSON(record{caseVersion, i.ID, i.Created, i.Host, i.State}, "  ")
+	return data
 }
 
 func readInfo(root *os.Root, name string) (Info, error) {

@@ -69,14 +69,27 @@ func (j *JSONLines) Write(v any) error {
 }
 
 func (j *JSONLines) flush() error {
-	j.safe = appendJSONSafe(j.safe[:0], j.buf.Bytes())
+	j.safe = AppendVisibleJSON(j.safe[:0], j.buf.Bytes())
 	_, err := j.w.Write(j.safe)
 	return err
 }
 
-// appendJSONSafe escapes the characters of valid JSON that are not visible.
+// JSON is a value as JSON for a file, and a line end. Such a file is read with cat too: what a terminal does not show is escaped, as
+// [JSONLines] does. A member begins a line of its own that indent begins, once for each level, or all is one line without an indent.
+func JSON(v any, indent string) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", indent)
+	if err := enc.Encode(v); err != nil {
+		return nil, err
+	}
+	return AppendVisibleJSON(nil, b.Bytes()), nil
+}
+
+// AppendVisibleJSON appends valid JSON to dst, its characters that are not visible escaped, so that it parses to the same value.
 // Outside ASCII these stand only inside strings, and so does DEL.
-func appendJSONSafe(dst, line []byte) []byte {
+func AppendVisibleJSON(dst, line []byte) []byte {
 	var marks pile
 	for len(line) > 0 {
 		if c := line[0]; c < 0x7f {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/clawbook/openclaw-ir/internal/casefile"
+	"github.com/clawbook/openclaw-ir/internal/console"
 	"github.com/clawbook/openclaw-ir/internal/host"
 	"github.com/clawbook/openclaw-ir/internal/json5"
 )
@@ -106,9 +107,9 @@ func (j *Journal) read() error {
 func (j *Journal) Close() { j.unlock() }
 
 func (j *Journal) save() error {
-	text, err := json.MarshalIndent(j, "", " ")
+	text, err := console.JSON(j, " ")
 	if err == nil {
-		err = j.cs.WriteFile(journalName, append(text, '\n'))
+		err = j.cs.WriteFile(journalName, text)
 	}
 	if err != nil {
 		return fmt.Errorf("writing the record of the repairs: %w", err)
