@@ -125,7 +125,7 @@ func (r *Renderer) Cause(c *Cause) []string {
 	}
 	why := map[Grade]string{GradeTurn: "the action answers this message", GradeSession: "it came earlier in the session"}[c.Grade]
 	if c.Grade == GradeValue {
-		why = fmt.Sprintf("%q first appears there", r.brief(c.Value, shownQuote))
+		why = fmt.Sprintf("%q first appears there", r.brief(r.Secrets.RedactPart(c.Value), shownQuote))
 	}
 	var lines []string
 	for i := range c.Chain {
@@ -227,7 +227,7 @@ func (r *Renderer) FindingRecord(f *Finding) FindingRecord {
 
 // CauseRecord makes of a cause what JSON shows of it.
 func (r *Renderer) CauseRecord(c *Cause) CauseRecord {
-	rec := CauseRecord{Grade: c.Grade, Value: r.text(c.Value), Note: r.text(c.Note)}
+	rec := CauseRecord{Grade: c.Grade, Value: r.text(r.Secrets.RedactPart(c.Value)), Note: r.text(c.Note)}
 	for _, l := range c.Chain {
 		rec.Chain = append(rec.Chain, LinkRecord{l.Input, l.Role, l.Trust, r.text(l.Quote), r.Record(l.Event)})
 	}

@@ -3,6 +3,7 @@ package rotate
 import (
 	"fmt"
 	"io/fs"
+	"net/url"
 	"path"
 	"slices"
 	"strings"
@@ -396,8 +397,7 @@ func (f *authFinder) remote(found map[string]Credential, name, own string) {
 		delete(found, name)
 		return
 	}
-	where := f.in.Config.String("gateway", "remote", "url")
-	c.Person = fmt.Sprintf("it opens the gateway at %q: replace it there, then here", where)
+	c.Person = fmt.Sprintf("it opens the gateway at %q: replace it there, then here", originOf(f.in.Config.String("gateway", "remote", "url")))
 	if len(gateway.Places) == 0 {
 		c.Person += "; while this gateway has no " + own + " it may accept it as well"
 	}
@@ -505,4 +505,13 @@ func includes(v *json5.Value, from string) (files []string) {
 		files = append(files, path.Clean(file))
 	}
 	return files
+}
+
+// originOf is an address without what may be a secret.
+func originOf(address string) string {
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" {
+		return "another host"
+	}
+	return u.Scheme + "://" + u.Host
 }

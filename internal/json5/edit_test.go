@@ -326,27 +326,9 @@ func checkInverse(t failer, text, edited string, p Patch) {
 
 func checkComments(t failer, text, edited string) {
 	t.Helper()
-	if before, after := comments(text), comments(edited); !slices.Equal(before, after) {
+	if before, after := slices.Collect(Comments([]byte(text))), slices.Collect(Comments([]byte(edited))); !slices.Equal(before, after) {
 		t.Fatalf("%q became %q:\ncomments %q\nwere     %q", text, edited, after, before)
 	}
-}
-
-// comments returns the comments of a text that parses.
-func comments(text string) (list []string) {
-	p := parser{src: []byte(text)}
-	for p.pos < len(text) {
-		start := p.pos
-		switch r, size := p.peek(); r {
-		case '"', '\'':
-			_, _ = p.quoted()
-		case '/':
-			_ = p.comment()
-			list = append(list, text[start:p.pos])
-		default:
-			p.pos += size
-		}
-	}
-	return list
 }
 
 // checkRemove removes items from every array and object that is in no removed one, and checks what is left.
@@ -363,7 +345,7 @@ func checkRemove(t failer, e *Editor, text string, remove func(int) bool) {
 		for i, child := range values {
 			if remove(i) {
 				e.Remove(v, i)
-				inner += len(comments(text[v.items()[i].start:child.End]))
+				inner += len(slices.Collect(Comments([]byte(text[v.items()[i].start:child.End]))))
 				continue
 			}
 			if len(child.Members)+len(child.Elements) == 0 && child.Kind < Array {
@@ -395,7 +377,7 @@ func checkRemove(t failer, e *Editor, text string, remove func(int) bool) {
 	if !slices.Equal(got, want) {
 		t.Fatalf("%q became %q:\nscalars %q\nwant    %q", text, edited, got, want)
 	}
-	if had, has := len(comments(text)), len(comments(edited)); has != had-inner {
+	if had, has := len(slices.Collect(Comments([]byte(text)))), len(slices.Collect(Comments([]byte(edited)))); has != had-inner {
 		t.Fatalf("%q became %q: %d comments of %d, %d of them in what was removed", text, edited, has, had, inner)
 	}
 	checkInverse(t, text, edited, p)

@@ -3,6 +3,7 @@ package json5
 import (
 	"bytes"
 	"fmt"
+	"iter"
 	"strconv"
 	"strings"
 	"unicode"
@@ -149,6 +150,28 @@ func (p *parser) comment() *SyntaxError {
 		return p.unexpected()
 	}
 	return nil
+}
+
+// Comments yields the comments of a text, whether it parses or not.
+func Comments(src []byte) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		p := parser{src: src}
+		for p.pos < len(src) {
+			start := p.pos
+			switch r, size := p.peek(); r {
+			case '"', '\'':
+				_, _ = p.quoted()
+			case '/':
+				_ = p.comment()
+				if !yield(string(src[start:p.pos])) {
+					return
+				}
+			default:
+				p.pos += size
+			}
+			p.pos = max(p.pos, start+1)
+		}
+	}
 }
 
 // value reads one value with the space before it.

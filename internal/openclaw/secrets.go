@@ -48,31 +48,43 @@ func (p SecretPlace) String() string {
 
 // A secretFile is a file, or a directory of them, that holds secrets.
 type secretFile struct {
-	path  string // below the state directory, or after ~/ the home, or after workspace/ every agent's workspace
+	// path is below the state directory, or after ~/ the home, or after workspace/ every agent's workspace, or after / the host's
+	// root; USER is the account. One that ends in a slash is a directory without those in it.
+	path  string
 	read  func(*secretReader, string, []byte)
 	names func(string) bool // which files of a directory; nil is all
 }
 
 // secretFiles are where an installation keeps secrets in files (FACTS 10), and where programs of the account it runs as
-// keep theirs: the agent could read those as well. A directory stands for the files in it, down to three levels.
+// keep theirs: the agent could read those as well. A directory stands for the files in it, down to three levels. The agent writes
+// down what it is told in its notes, and runs with what the shell's history shows.
 var secretFiles = []secretFile{
 	{".env", (*secretReader).env, nil},
 	{"gateway.systemd.env", (*secretReader).env, nil},
 	{"node.systemd.env", (*secretReader).env, nil},
 	{"service-env", (*secretReader).env, nil},
 	{"~/.config/openclaw", (*secretReader).env, nil},
-	{"secrets.json", (*secretReader).store, nil},
+	{"./", (*secretReader).store, func(name string) bool { return isJSONName(name) && !isConfigVersion(name) }},
 	{"credentials", (*secretReader).store, nil},
 	{"identity", (*secretReader).store, nil},
 	{"devices", (*secretReader).store, nil},
 	{"nodes", (*secretReader).store, nil},
+	{"push", (*secretReader).store, isJSONName},
+	{"settings", (*secretReader).store, isJSONName},
+	{"mcp-oauth", (*secretReader).store, isJSONName},
 	{"matrix", (*secretReader).store, isJSONName},
 	{"agent", (*secretReader).store, isJSONName},
-	{"exec-approvals.json", (*secretReader).store, nil},
-	{"rescue.json", (*secretReader).store, nil},
+	{"cron/", (*secretReader).store, func(name string) bool { return strings.HasPrefix(name, "jobs.json") }},
+	{"skills", (*secretReader).settings, isSettings},
+	{"extensions", (*secretReader).settings, isSettings},
+	{"hooks", (*secretReader).settings, isSettings},
+	{"cache/shell-snapshots", (*secretReader).script, nil},
 	{"browser", nil, nil},
-	{"workspace/.env", (*secretReader).env, nil},
-	{"workspace/.mcp.json", (*secretReader).store, nil},
+	{"workspace/", (*secretReader).settings, isSettings},
+	{"workspace/", (*secretReader).notes, isNotes},
+	{"workspace/memory", (*secretReader).notes, isNotes},
+	{"workspace/skills", (*secretReader).settings, isSettings},
+	{"workspace/.git/config", (*secretReader).script, nil},
 	{"workspace/config/mcporter.json", (*secretReader).store, nil},
 
 	{"~/.ssh", (*secretReader).privateKey, nil},
@@ -96,6 +108,16 @@ var secretFiles = []secretFile{
 	{"~/.config/git/credentials", (*secretReader).urls, nil},
 	{"~/.npmrc", (*secretReader).env, nil},
 	{"~/.yarnrc.yml", (*secretReader).yaml, nil},
+	{"~/.gitconfig", (*secretReader).script, nil},
+	{"~/.config/git/config", (*secretReader).script, nil},
+	{"~/.curlrc", (*secretReader).curlrc, nil},
+	{"~/.wgetrc", (*secretReader).script, nil},
+	{"~/.msmtprc", (*secretReader).spaced, nil},
+	{"~/.s3cfg", (*secretReader).sections, nil},
+	{"~/.cloudflared", (*secretReader).settings, nil},
+	{"~/.config/hub", (*secretReader).yaml, nil},
+	{"~/.config/ngrok/ngrok.yml", (*secretReader).yaml, nil},
+	{"~/.ngrok2/ngrok.yml", (*secretReader).yaml, nil},
 	{"~/.pypirc", (*secretReader).sections, nil},
 	{"~/.cargo/credentials.toml", (*secretReader).sections, nil},
 	{"~/.cargo/credentials", (*secretReader).sections, nil},
@@ -106,7 +128,12 @@ var secretFiles = []secretFile{
 	{"~/.cache/huggingface/token", (*secretReader).whole, nil},
 	{"~/.claude.json", (*secretReader).store, nil},
 	{"~/.claude/.credentials.json", (*secretReader).store, nil},
+	{"~/.claude/", (*secretReader).store, func(name string) bool { return strings.HasPrefix(name, "settings") && isJSONName(name) }},
 	{"~/.codex/auth.json", (*secretReader).store, nil},
+	{"~/.codex/config.toml", (*secretReader).sections, nil},
+	{"~/.gemini/", (*secretReader).settings, isSettings},
+	{"~/.cursor/mcp.json", (*secretReader).store, nil},
+	{"~/.config/opencode/", (*secretReader).store, isJSONName},
 	{"~/.gemini/oauth_creds.json", (*secretReader).store, nil},
 	{"~/.qwen/oauth_creds.json", (*secretReader).store, nil},
 	{"~/.config/github-copilot", (*secretReader).store, isJSONName},
@@ -115,12 +142,23 @@ var secretFiles = []secretFile{
 	{"~/.config/moltbook", (*secretReader).store, isJSONName},
 	{"~/.config/clawhub/config.json", (*secretReader).store, nil},
 	{"~/.config/environment.d", (*secretReader).env, nil},
-	{"~/.bashrc", (*secretReader).env, nil},
-	{"~/.bash_profile", (*secretReader).env, nil},
-	{"~/.profile", (*secretReader).env, nil},
-	{"~/.zshrc", (*secretReader).env, nil},
-	{"~/.zshenv", (*secretReader).env, nil},
-	{"~/.zprofile", (*secretReader).env, nil},
+	{"~/.bashrc", (*secretReader).script, nil},
+	{"~/.bash_profile", (*secretReader).script, nil},
+	{"~/.profile", (*secretReader).script, nil},
+	{"~/.zshrc", (*secretReader).script, nil},
+	{"~/.zshenv", (*secretReader).script, nil},
+	{"~/.zprofile", (*secretReader).script, nil},
+	{"~/.bash_history", (*secretReader).script, nil},
+	{"~/.zsh_history", (*secretReader).script, nil},
+	{"~/.local/share/fish/fish_history", (*secretReader).script, nil},
+	{"~/", (*secretReader).env, func(name string) bool { return strings.HasPrefix(name, ".env") }},
+	{"/etc/environment", (*secretReader).env, nil},
+	{"/etc/openclaw", (*secretReader).settings, nil},
+	{"/etc/default/", (*secretReader).env, func(name string) bool { return strings.HasPrefix(name, "openclaw") }},
+	{"/etc/crontab", (*secretReader).script, nil},
+	{"/etc/cron.d/", (*secretReader).script, nil},
+	{"/var/spool/cron/crontabs/USER", (*secretReader).script, nil},
+	{"/var/spool/cron/USER", (*secretReader).script, nil},
 	{"~/.gnupg/private-keys-v1.d", nil, nil},
 	{"~/.password-store", nil, nil},
 	{"~/.local/share/keyrings", nil, nil},
@@ -136,6 +174,17 @@ var secretFiles = []secretFile{
 }
 
 func isJSONName(name string) bool { return strings.Contains(name, ".json") }
+
+// isSettings reports the names under which skills, plugins, hooks and projects keep secrets.
+func isSettings(name string) bool {
+	return strings.HasPrefix(name, ".env") || slices.Contains(settingsNames, name)
+}
+
+var settingsNames = strings.Fields("config.json secrets.json credentials.json settings.json .mcp.json .npmrc .netrc config.toml config.yaml config.yml")
+
+func isNotes(name string) bool {
+	return strings.HasSuffix(name, ".md") || strings.HasSuffix(name, ".txt")
+}
 
 // A secretColumn is where an installation keeps secrets in databases (FACTS 6). JSON is searched by its keys; any other
 // text is a secret as a whole.
@@ -160,6 +209,7 @@ var secretColumns = []secretColumn{
 	{"exec_approvals_config", "raw_json", nil, ""},
 	{"apns_registrations", "token", []string{"node_id"}, ""},
 	{"web_push_vapid_keys", "private_key", []string{"key_id"}, ""},
+	{"web_push_subscriptions", "auth", nil, ""},
 	{"auth_profile_stores", "store_json", nil, ""},
 	{"auth_profile_store", "store_json", nil, ""},
 	{"auth_profile_state", "state_json", nil, ""},
@@ -170,6 +220,15 @@ var secretColumns = []secretColumn{
 		[]string{"plugin_id", "namespace", "entry_key"},
 		"namespace LIKE '%credential%' OR namespace LIKE '%recovery-key%' OR namespace LIKE '%auth%' OR namespace LIKE '%token%'",
 	},
+}
+
+// tellingColumns hold settings and messages of all sorts, and in them now and then a secret. Each is read by its keys.
+var tellingColumns = []secretColumn{
+	{"cron_jobs", "job_json", []string{"job_id"}, ""},
+	{"delivery_queue_entries", "entry_json", []string{"id"}, ""},
+	{"worker_environments", "profile_snapshot_json", []string{"environment_id"}, ""},
+	{"sandbox_registry_entries", "entry_json", []string{"container_name"}, ""},
+	{"claw_mcp_server_refs", "server_json", nil, ""},
 }
 
 // HoldsSecrets reports the tables that are made to hold secrets: the others hold one only because it was told.
@@ -206,7 +265,7 @@ func (in *Installation) Held(ctx context.Context, fsys fs.FS, yield func(HeldSec
 	r.database(ctx, in.StateDB())
 	for _, a := range in.Agents {
 		r.at = SecretPlace{Agent: a.ID}
-		r.dir(a.Dir, 1, (*secretReader).store, isJSONName)
+		r.dir(a.Dir, 1, (*secretReader).settings, func(name string) bool { return isJSONName(name) || isSettings(name) })
 		r.database(ctx, a.Database)
 	}
 	return r.gaps
@@ -222,6 +281,12 @@ func (f *secretFile) places(in *Installation) (found []agentPlace) {
 			found = append(found, agentPlace{path.Join(a.Workspace, rest), a.ID})
 		}
 		return found
+	}
+	if strings.HasPrefix(f.path, "/") {
+		if strings.Contains(f.path, "USER") && (in.User == "" || strings.Contains(in.User, "/")) {
+			return nil
+		}
+		return []agentPlace{{path: path.Clean(strings.ReplaceAll(f.path, "USER", in.User))}}
 	}
 	if !strings.HasPrefix(f.path, "~") {
 		return []agentPlace{{path: path.Join(in.StateDir, f.path)}}
@@ -284,6 +349,7 @@ func (r *secretReader) config(in *Installation) {
 	for i, v := range in.Config.Texts {
 		r.at = SecretPlace{File: in.Config.Files[i]}
 		r.found(secret.FromConfig(v))
+		r.file(in.Config.Files[i], (*secretReader).remarks)
 	}
 	r.at = SecretPlace{}
 	read := func(r *secretReader, file string, text []byte) {
@@ -300,7 +366,11 @@ func (r *secretReader) config(in *Installation) {
 // path reads one of secretFiles. What has no reader is only told to be there.
 func (r *secretReader) path(name string, f secretFile) {
 	if f.read != nil {
-		r.dir(name, 3, f.read, f.names)
+		depth := 3
+		if strings.HasSuffix(f.path, "/") {
+			depth = 0
+		}
+		r.dir(name, depth, f.read, f.names)
 		return
 	}
 	_, err := fs.Stat(r.fsys, FSName(name))
@@ -322,7 +392,7 @@ func (r *secretReader) dir(name string, depth int, read func(*secretReader, stri
 		file := path.Join(name, e.Name())
 		r.at.Former = former || IsOldCopy(e.Name())
 		switch {
-		case e.IsDir() && depth > 0:
+		case e.IsDir() && depth > 0 && e.Name() != "node_modules":
 			r.dir(file, depth-1, read, names)
 		case e.Type().IsRegular() && (names == nil || names(e.Name())):
 			r.file(file, read)
@@ -346,7 +416,8 @@ func (r *secretReader) file(name string, read func(*secretReader, string, []byte
 }
 
 // fileKeys are the config's names for a file that holds a secret.
-var fileKeys = strings.Fields("tokenFile botTokenFile secretFile passwordFile serviceAccountFile credentialsFile keyFile apiKeyFile webhookSecretFile")
+var fileKeys = strings.Fields("tokenFile botTokenFile secretFile passwordFile serviceAccountFile credentialsFile keyFile apiKeyFile webhookSecretFile " +
+	"keyPath privateKeyPath identityFile tokenPath secretPath passwordPath")
 
 // named reads the files that the config says hold secrets: channels' tokenFile and its like, and the paths of
 // secrets.providers. Who can write the config could name any file, so only those below the account's home and the
@@ -383,6 +454,8 @@ func (r *secretReader) namedFile(in *Installation, file, by string) {
 		r.at.Path = strings.Split(by, ".")
 		if one := strings.TrimSpace(string(text)); isOneWord(one) {
 			r.value(one)
+		} else if v, err := json5.Parse(text); err == nil && strings.HasPrefix(by, "secrets.") {
+			r.found(secret.FromVault(v))
 		} else {
 			r.store(file, text)
 		}
@@ -396,9 +469,9 @@ func below(name, dir string) bool { return dir != "" && dir != "/" && strings.Ha
 func (r *secretReader) database(ctx context.Context, file string) {
 	at := r.at
 	_, err := OpenDatabaseFunc(r.fsys, file, func(d *Database) error {
-		for i := range secretColumns {
+		for _, c := range slices.Concat(secretColumns, tellingColumns) {
 			r.at = at
-			if err := r.column(ctx, d, &secretColumns[i]); err != nil {
+			if err := r.column(ctx, d, &c); err != nil {
 				return err
 			}
 		}

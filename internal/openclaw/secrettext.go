@@ -66,6 +66,58 @@ func isOneWord(text string) bool {
 	return len(text) >= 16 && len(text) <= 4096 && !strings.ContainsAny(text, " \t\r\n{}\"") && !strings.Contains(strings.TrimRight(text, "="), "=")
 }
 
+// script reads what a shell, cron or git reads: assignments, and secrets in arguments and addresses.
+func (r *secretReader) script(_ string, text []byte) {
+	r.found(secret.FromEnv(text))
+	r.found(secret.FromText(string(text)))
+}
+
+// curlrc reads curl's settings; its logins are "user:password".
+func (r *secretReader) curlrc(file string, text []byte) {
+	r.script(file, text)
+	for line := range strings.Lines(string(text)) {
+		name, value, _ := strings.Cut(line, "=")
+		if _, pass, ok := strings.Cut(strings.Trim(strings.TrimSpace(value), `"'`), ":"); ok && strings.HasSuffix(strings.TrimSpace(name), "user") {
+			r.found(one(pass, "password"))
+		}
+	}
+}
+
+// notes reads what somebody wrote down.
+func (r *secretReader) notes(_ string, text []byte) { r.found(secret.FromNotes(string(text))) }
+
+// settings reads a file as its name says.
+func (r *secretReader) settings(file string, text []byte) {
+	switch name := path.Base(file); {
+	case isJSONName(name):
+		r.store(file, text)
+	case path.Ext(name) == ".toml":
+		r.sections(file, text)
+	case path.Ext(name) == ".yaml", path.Ext(name) == ".yml":
+		r.yaml(file, text)
+	case name == ".netrc":
+		r.netrc(file, text)
+	default:
+		r.env(file, text)
+	}
+}
+
+// remarks reads the comments of a config: settings that were taken out of use.
+func (r *secretReader) remarks(_ string, text []byte) {
+	for remark := range json5.Comments(text) {
+		r.found(secret.FromText(remark))
+	}
+}
+
+// spaced reads the lines "name value" of a file.
+func (r *secretReader) spaced(_ string, text []byte) {
+	for line := range strings.Lines(string(text)) {
+		if words := strings.Fields(line); len(words) == 2 {
+			r.found(secret.FromEnv([]byte(words[0] + "=" + words[1])))
+		}
+	}
+}
+
 func (r *secretReader) whole(_ string, text []byte) { r.value(string(text)) }
 
 func (r *secretReader) text(text string) {
@@ -189,6 +241,7 @@ func (r *secretReader) unit(u *Unit) {
 	r.at = SecretPlace{}
 	r.file(u.Path, (*secretReader).unitText)
 	r.dir(u.Path+".d", 0, (*secretReader).unitText, nil)
+	r.dir(path.Dir(u.Path), 0, (*secretReader).unitText, func(name string) bool { return strings.HasPrefix(name, u.Name()) && IsOldCopy(name) })
 	for _, file := range u.files {
 		if path.IsAbs(file) && path.Clean(file) == file && !strings.Contains(file, "%") {
 			r.file(file, (*secretReader).env)
@@ -196,11 +249,12 @@ func (r *secretReader) unit(u *Unit) {
 	}
 }
 
-// unitText reads the assignments of Environment= lines, and of a property list the strings that follow a key.
+// unitText reads the assignments of Environment= lines, the arguments of the others, and of a property list the strings that follow a key.
 func (r *secretReader) unitText(_ string, text []byte) {
 	for line := range strings.Lines(strings.ReplaceAll(string(text), "\\\n", " ")) {
 		key, value, ok := strings.Cut(strings.TrimSpace(line), "=")
 		if !ok || strings.TrimSpace(key) != "Environment" {
+			r.found(secret.FromText(line))
 			continue
 		}
 		for _, assignment := range splitQuoted(value) {

@@ -18,7 +18,7 @@ type Unit struct {
 	Path  string            `json:"path"`
 	User  string            `json:"user,omitempty"`   // whose user manager it belongs to; "" for the system's
 	RunAs string            `json:"run_as,omitempty"` // the account it names to run as
-	Exec  string            `json:"exec,omitempty"`   // ExecStart, as written
+	Exec  string            `json:"-"`                // ExecStart, as written; it may hold a secret
 	Env   map[string]string `json:"env,omitempty"`    // only what tells where the installation is, as written
 
 	every   bool        // of every account's user manager

@@ -156,6 +156,9 @@ func quotedOrBare(s *scan, i int) (start, end int) {
 	if end, ok := closing(s.text, start, s.text[i+n-1], n-1); ok {
 		return start, end
 	}
+	if rest := s.text[start:]; len(rest) <= maxHead && !strings.ContainsAny(rest, " \t\r\n") { // cut off
+		return start, len(s.text)
+	}
 	return start, s.bare(start)
 }
 

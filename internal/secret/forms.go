@@ -7,6 +7,7 @@ import (
 	"iter"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf16"
@@ -17,7 +18,7 @@ import (
 func forms(value string) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for _, v := range withBody(value) {
-			for _, text := range escaped(v) {
+			for _, text := range append(escaped(v), wide(v), reversed(v)) {
 				if !yield(text) {
 					return
 				}
@@ -61,10 +62,10 @@ func escaped(value string) []string {
 		strings.ReplaceAll(value, `'`, `\'`))
 }
 
-// binary returns value in base64 and hexadecimal, each byte escaped as well, and likewise the value as JSON holds it.
+// binary returns value in base64 and hexadecimal, each byte escaped as well, and likewise the value as JSON and as Windows holds it.
 func binary(value string) []string {
 	var all []string
-	values := []string{value}
+	values := []string{value, wide(value)}
 	if text := jsonText(value, false); text != value {
 		values = append(values, text)
 	}
@@ -79,6 +80,22 @@ func binary(value string) []string {
 		}
 	}
 	return all
+}
+
+// wide is value in UTF-16 without the zero that begins or ends it, in either order of bytes: what PowerShell encodes its commands from.
+func wide(value string) string {
+	var b []byte
+	for _, unit := range utf16.Encode([]rune(value)) {
+		b = append(b, byte(unit), byte(unit>>8))
+	}
+	return string(b[:max(len(b)-1, 0)])
+}
+
+// reversed is value as rev(1) writes it.
+func reversed(value string) string {
+	letters := []rune(value)
+	slices.Reverse(letters)
+	return string(letters)
 }
 
 // spelled puts a mark before each byte's two digits, as who hides a value writes it in a URL or for printf.

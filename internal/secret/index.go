@@ -14,9 +14,10 @@ import (
 // memory for the rest of a form, and each step does not wait for the one before (three times as fast here).
 // The automaton in the module cloudflare/ahocorasick does not tell where in the text a word is.
 type index struct {
-	filter []uint64 // a bit for the hash of every window that starts a form
-	shift  uint     // how far a hash is shifted down to be one of filter's bits
-	forms  map[uint64][]form
+	filter []uint64          // a bit for the hash of every window that starts a form
+	shift  uint              // how far a hash is shifted down to be one of filter's bits
+	forms  map[uint64][]form // by their first window
+	ends   map[uint64][]form // by their last
 }
 
 // form is one way to write a known value.
@@ -32,7 +33,7 @@ const (
 )
 
 func newIndex(known map[string]*Known) *index {
-	x := &index{forms: make(map[uint64][]form)}
+	x := &index{forms: make(map[uint64][]form), ends: make(map[uint64][]form)}
 	seen := make(map[string]bool)
 	for value, k := range known {
 		for text := range forms(value) {
@@ -40,6 +41,8 @@ func newIndex(known map[string]*Known) *index {
 				seen[text] = true
 				key := windowOf(text)
 				x.forms[key] = append(x.forms[key], form{text, k.Fingerprint})
+				end := windowOf(text[len(text)-window:])
+				x.ends[end] = append(x.ends[end], form{text, k.Fingerprint})
 			}
 		}
 	}
@@ -91,6 +94,75 @@ func (x *index) find(text string) []span {
 		spans = append(spans, span{at, end, f.fingerprint})
 	}
 	return spans
+}
+
+// minCut is how much of a form must be there for its other part to have been cut off, in bytes; maxCut is how much is looked for.
+const (
+	minCut = 8
+	maxCut = 4096
+)
+
+// cut returns the places of known values of which a part was cut off: the last before an ellipsis or the text's end, and the first
+// after an ellipsis. What several values share tells none of them.
+func (x *index) cut(text string) (spans []span) {
+	for from := 0; ; {
+		end := len(text)
+		n := strings.Index(text[from:], ellipses[0])
+		if n >= 0 {
+			end = from + n
+		}
+		part := text[from:end]
+		if sp, ok := x.head(part); ok && from > 0 {
+			spans = append(spans, span{from + sp.start, from + sp.end, sp.fingerprint})
+		}
+		if sp, ok := x.tail(part); ok {
+			spans = append(spans, span{from + sp.start, from + sp.end, sp.fingerprint})
+		}
+		if n < 0 {
+			return spans
+		}
+		from = end + len(ellipses[0])
+	}
+}
+
+// tail returns the longest end of text that a form starts with.
+func (x *index) tail(text string) (span, bool) {
+	for i := max(0, len(text)-maxCut); i+minCut <= len(text); i++ {
+		w := windowOf(text[i:])
+		if h := w * mixer >> x.shift; x.filter[h/64]>>(h%64)&1 == 0 {
+			continue
+		}
+		print, ok := only(x.forms[w], func(f string) bool { return len(f) > len(text)-i && strings.HasPrefix(f, text[i:]) })
+		if ok {
+			return span{i, len(text), print}, true
+		}
+	}
+	return span{}, false
+}
+
+// head returns the longest start of text that a form ends with.
+func (x *index) head(text string) (span, bool) {
+	for i := min(len(text), maxCut); i >= minCut; i-- {
+		print, ok := only(x.ends[windowOf(text[i-window:])], func(f string) bool { return len(f) > i && strings.HasSuffix(f, text[:i]) })
+		if ok {
+			return span{0, i, print}, true
+		}
+	}
+	return span{}, false
+}
+
+// only returns the fingerprint of the one value of which a form is like that.
+func only(forms []form, like func(string) bool) (print string, ok bool) {
+	for _, f := range forms {
+		if !like(f.text) {
+			continue
+		}
+		if ok && f.fingerprint != print {
+			return "", false
+		}
+		print, ok = f.fingerprint, true
+	}
+	return print, ok
 }
 
 // longest returns the longest of the forms that rest starts with. An intruder who writes both the secrets and

@@ -36,11 +36,11 @@ func isSecretName(name string) bool {
 
 var (
 	secretNames = strings.Fields("token secret password passwd passphrase passcode pass pwd apikey authtoken " +
-		"credential credentials authorization cookie jwt psk")
+		"credential credentials authorization cookie jwt psk verifier grant")
 	secretEndings = strings.Fields("token secret password passwd passphrase apikey accesskey secretkey privatekey " +
 		"authkey signingkey masterkey encryptionkey")
 	secretKeys = strings.Fields("api private secret access signing encryption auth master account license service " +
-		"bot storage shared server app subscription admin deploy webhook hmac jwt ssh")
+		"bot storage shared server app subscription admin deploy webhook hmac jwt ssh recovery encrypt")
 	harmlessTokens = strings.Fields("page next sync continuation cursor count max min total per num design stop eos bos " +
 		"pad special cancel cancellation csrf is has no input output prompt completion")
 	// qualifiers follow a name without changing what it names.

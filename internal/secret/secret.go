@@ -117,6 +117,7 @@ func (s *Set) All() []Known {
 //
 // Known values are found as they are and escaped for JSON (up to three times), HTML, a shell or a URL, in
 // hexadecimal and in base64 of either alphabet at any alignment, also where that is broken into lines.
+// Of one that was cut off, at the text's end or by an ellipsis, the part that is there is replaced, from 8 bytes on.
 // Masks that OpenClaw wrote ("sk-FAK…0001", "***") are left alone. Redacting twice is the same as once.
 func (s *Set) Redact(text string) string {
 	// What one pass leaves can, in rare cases, look like a secret only because of what it took out.
@@ -134,6 +135,27 @@ func (s *Set) Redact(text string) string {
 // secrets that are not known do not count.
 func (s *Set) Contains(text string) bool {
 	return len(s.findKnown(text)) > 0
+}
+
+// RedactPart is Redact for a text that was torn out of another: one that is nothing but a part of a known value is replaced too.
+func (s *Set) RedactPart(text string) string {
+	if print := s.partOf(text); print != "" {
+		return tokenStart + print + ">"
+	}
+	return s.Redact(text)
+}
+
+// partOf returns the least of the fingerprints of the known values of which text is a part; "" if there is none.
+func (s *Set) partOf(text string) (print string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for value, k := range s.known {
+		part := len(text) >= minCut && len(value) > len(text) && slices.ContainsFunc(escaped(value), func(f string) bool { return strings.Contains(f, text) })
+		if part && (print == "" || k.Fingerprint < print) {
+			print = k.Fingerprint
+		}
+	}
+	return print
 }
 
 // Found returns the fingerprints of the known values that are in text, in any form that [Set.Redact] finds, in
@@ -160,16 +182,24 @@ type span struct {
 }
 
 func (s *Set) find(text string) []span {
-	return merge(outsideTokens(text, append(s.findKnown(text), findFormats(text)...)))
+	spans := append(s.findKnown(text), findFormats(text)...)
+	if x := s.indexed(); !x.empty() {
+		spans = append(spans, x.cut(text)...)
+	}
+	return merge(outsideTokens(text, spans))
 }
 
-func (s *Set) findKnown(text string) []span {
+func (s *Set) indexed() *index {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.index == nil {
 		s.index = newIndex(s.known)
 	}
-	x := s.index
-	s.mu.Unlock()
+	return s.index
+}
+
+func (s *Set) findKnown(text string) []span {
+	x := s.indexed()
 	if x.empty() {
 		return nil
 	}

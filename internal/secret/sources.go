@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/clawbook/openclaw-ir/internal/json5"
 )
@@ -54,9 +56,57 @@ func FromText(text string) iter.Seq2[[]string, string] {
 	return func(yield func([]string, string) bool) {
 		w := walker{yield: yield}
 		for _, sp := range merge(findFormats(text)) {
-			w.found(nil, text[sp.start:sp.end])
+			w.written(text[sp.start:sp.end])
 		}
 	}
+}
+
+// FromNotes yields the secrets that people's and agents' own words show: by a format that tells them by itself, or by the name they
+// are given to if they look random too. Other words after "password:" are as often no secret.
+func FromNotes(text string) iter.Seq2[[]string, string] {
+	return func(yield func([]string, string) bool) {
+		w := walker{yield: yield}
+		var spans []span
+		for _, t := range tokenFormats.tokens(text) {
+			spans = append(spans, t.span)
+		}
+		for _, sp := range merge(findFormats(text)) {
+			if looksRandom(text[sp.start:sp.end]) {
+				spans = append(spans, sp)
+			}
+		}
+		for _, sp := range merge(spans) {
+			w.written(text[sp.start:sp.end])
+		}
+	}
+}
+
+// FromVault yields every string of a file that holds nothing but secrets.
+func FromVault(v *json5.Value) iter.Seq2[[]string, string] {
+	return func(yield func([]string, string) bool) {
+		w := walker{yield: yield}
+		v.Walk(func(path []string, v *json5.Value) bool {
+			if v.Kind == json5.String {
+				w.text(path, v.Str, certain)
+			}
+			return !w.stopped
+		})
+	}
+}
+
+// written yields a secret as it stands in a text, and as what it means where the text escapes or encodes it.
+func (w *walker) written(value string) {
+	w.found(nil, value)
+	if !utf8.ValidString(value) {
+		return
+	}
+	if plain, err := strconv.Unquote(`"` + strings.ReplaceAll(value, `\/`, "/") + `"`); err == nil && plain != value {
+		w.found(nil, plain)
+	}
+	if plain, err := url.PathUnescape(value); err == nil && plain != value {
+		w.found(nil, plain)
+	}
+	w.basic(nil, value)
 }
 
 // unquote takes off the quotes around an environment file's value.
@@ -199,8 +249,8 @@ func (w *walker) found(path []string, value string) {
 
 // basic yields the password in an Authorization header's user and password.
 func (w *walker) basic(path []string, credentials string) {
-	userPass, err := base64.StdEncoding.DecodeString(strings.TrimSpace(credentials))
-	if err != nil {
+	userPass, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(strings.TrimSpace(credentials), "="))
+	if err != nil || !utf8.Valid(userPass) || bytes.ContainsFunc(userPass, unicode.IsControl) {
 		return
 	}
 	if _, pass, ok := strings.Cut(string(userPass), ":"); ok {

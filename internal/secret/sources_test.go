@@ -174,7 +174,7 @@ func TestFromText(t *testing.T) {
 }
 
 // FuzzSources takes secrets from a text as each of its forms. None is empty, and none is longer than the text; what FromText shows by its
-// format stands in the text as it is.
+// format stands in the text as it is, before what it means.
 func FuzzSources(f *testing.F) {
 	for _, s := range []string{
 		"export A_TOKEN=\"x\\ny\" # c\nB='q", `{"env":{"A_KEY":"Zm9vYmFyYmF6MTIz"},"headers":{"Authorization":"Bearer FAKE0123456789"},"x":"{\"token\":\"inner-FAKE-0123\"}"}`,
@@ -189,7 +189,7 @@ func FuzzSources(f *testing.F) {
 				if n++; value == "" || len(value) > 3*len(text) {
 					t.Errorf("%s has %q of %q", from, value, text)
 				}
-				if from == "FromText" && !strings.Contains(text, value) {
+				if from == "FromText" && n == 1 && !strings.Contains(text, value) {
 					t.Errorf("%q does not stand in %q", value, text)
 				}
 			}
