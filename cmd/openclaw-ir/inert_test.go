@@ -146,13 +146,18 @@ func (x *inertRun) files() {
 	rule := "title: " + q("rule title") + "\nname: AT-001\nid: 5f0a9c77-d1e2-4b68-a3c1-000000000001\ndescription: " + q("rule description") + "\nauthor: " + yamlText(x.text("rule author")) + "\nreferences: [" + q("rule reference") +
 		"]\nfalsepositives: [" + q("rule false positive") + "]\nlogsource: {product: openclaw, category: process_creation}\ndetection: {a: {CommandLine|contains: [curl, e]}, condition: a}\nlevel: critical\nsamples:\n  positive: [{CommandLine: " +
 		q("rule sample") + "}]\n  negative: [{CommandLine: " + yamlText("curl "+x.shown("rule counterexample")) + "}]\n"
-	x.planting.write(filepath.Join(dir, "rules", x.name("rule file")+".yml"), rule)
+	x.planting.write(filepath.Join(dir, "rules", strings.ToValidUTF8(x.name("rule file"), "?")+".yml"), rule) // Go's fs knows no other names
 	x.planting.write(filepath.Join(dir, "broken/rule.yml"), "title: "+yamlText(x.text("broken rule"))+"\nname: "+yamlText(x.text("broken rule name"))+"\ndetection: {condition: "+yamlText(x.text("broken condition"))+"}\n")
-	x.planting.write(dir+"/indicators.csv", "type,value,comment\ndomain,evil.example,"+strings.NewReplacer("\n", " ", "\r", " ", ",", " ", "\"", " ").Replace(x.text("indicator"))+"\nnonsense "+x.text("indicator type")+",x,y\n")
+	x.planting.write(dir+"/indicators.csv", "type,value,comment\ndomain,evil.example,"+cell(x.text("indicator"))+"\nnonsense "+cell(x.text("indicator type"))+",x,y\n")
 	x.planting.write(dir+"/suppressions.yml", "- {rule: AT-001, scope: {agent: main}, expires: 2036-01-01, reason: "+q("suppression")+"}\n- {rule: "+yamlText(x.text("suppressed rule"))+", scope: {path: "+yamlText(x.text("suppressed path"))+"}, expires: 2036-01-01, reason: x}\n")
 	x.planting.write(dir+"/recipients.txt", "# "+x.text("recipients comment")+"\nage1"+x.text("recipient")+"\n")
 	x.planting.write(dir+"/cut.age", "age-encryption.org/v1\n-> "+x.text("stanza")+"\n")
 	x.must(os.MkdirAll(filepath.Join(x.cases, x.name("case directory")), 0o700))
+}
+
+// cell is what of a text can stand in a cell: a list that is no text is refused as a whole.
+func cell(text string) string {
+	return strings.ToValidUTF8(strings.NewReplacer("\n", " ", "\r", " ", ",", " ", "\"", " ", "\x00", " ").Replace(text), "?")
 }
 
 // spoil makes a case in which an intruder wrote: its log, its record of a containment, files beside its own.
