@@ -19,6 +19,7 @@ type output struct {
 	dir      *os.Root // where the bundle and the seal lie; of a pipe the seal alone
 	file     *os.File // nil for a pipe
 	sealName string
+	cs       *casefile.Case
 	done     bool
 }
 
@@ -41,7 +42,7 @@ func (x *collection) openOutput(cs *casefile.Case) (*output, error) {
 		if err != nil {
 			return nil, fmt.Errorf("making the seal: %w", err)
 		}
-		return &output{name: "-", w: bufio.NewWriterSize(w, outputBuffer), dir: dir, sealName: inCase + ".seal"}, nil
+		return &output{name: "-", w: bufio.NewWriterSize(w, outputBuffer), dir: dir, cs: cs, sealName: inCase + ".seal"}, nil
 	case "":
 		name = inCase
 	default:
@@ -58,7 +59,7 @@ func (x *collection) openOutput(cs *casefile.Case) (*output, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making the bundle: %w", errors.Join(err, dir.Close()))
 	}
-	return &output{name: name, w: bufio.NewWriterSize(f, outputBuffer), dir: dir, file: f, sealName: name + ".seal"}, nil
+	return &output{name: name, w: bufio.NewWriterSize(f, outputBuffer), dir: dir, cs: cs, file: f, sealName: name + ".seal"}, nil
 }
 
 // openOutputDir opens the directory in which a new file is made. Where root would be led elsewhere by a link, it says what to type.
@@ -94,7 +95,7 @@ func (o *output) commit(seal []byte) (sealName string, err error) {
 		}
 		defer o.file.Close() // once it has its name: until then the file is known by it
 	}
-	if err := durable.Create(o.dir, filepath.Base(o.sealName), seal); err != nil {
+	if err := o.writeSeal(seal); err != nil {
 		return "", fmt.Errorf("writing the seal: %w", err)
 	}
 	if o.file != nil {
@@ -108,6 +109,15 @@ func (o *output) commit(seal []byte) (sealName string, err error) {
 	}
 	o.done = true
 	return o.sealName, nil
+}
+
+// writeSeal writes the seal, in the case as all its files are: what a run that was killed left is taken away by the next.
+func (o *output) writeSeal(seal []byte) error {
+	name := filepath.Base(o.sealName)
+	if o.sealName == o.cs.Path(casefile.BundlesDir, name) {
+		return o.cs.WriteFile(casefile.BundlesDir+"/"+name, seal)
+	}
+	return durable.Create(o.dir, name, seal)
 }
 
 // writeNew writes a file that must not exist yet, whole or not at all.

@@ -227,6 +227,7 @@ func (x *rotation) rotate() error {
 	}
 	err := changing(x.cs, x.root, x.files(), func() {
 		for _, h := range x.installs {
+			x.tidy(h)
 			x.replace(h)
 			x.evict(ctx, h)
 			x.unlink(h)
@@ -248,6 +249,15 @@ func (x *rotation) rotate() error {
 		return err
 	}
 	return x.list(list)
+}
+
+// tidy takes away what a run that was killed left beside the files that it changed: it holds what they held.
+func (x *rotation) tidy(h *held) {
+	for _, dir := range []string{h.StateDir, path.Dir(h.ConfigPath), path.Join(h.StateDir, "devices"), path.Join(h.StateDir, "credentials")} {
+		if err := host.RemoveTemporary(h.owner, dir); err != nil && !openclaw.IsAbsent(err) {
+			x.say("tidy", x.done("tidy", dir, err, ""))
+		}
+	}
 }
 
 // files are all that will change: each must be in a sealed bundle.

@@ -144,6 +144,11 @@ func find(base *os.Root, path, name string) (*Case, error) {
 			return openCase(base, path, info.Name)
 		}
 	}
+	for _, info := range infos {
+		if info.failed != nil { // it may be the one that is open
+			return nil, info.failed
+		}
+	}
 	return nil, fmt.Errorf("%w is open in %q", ErrNoCase, path)
 }
 

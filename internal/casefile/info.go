@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/clawbook/openclaw-ir/internal/console"
+	"github.com/clawbook/openclaw-ir/internal/durable"
 )
 
 // State says whether work on a case goes on.
@@ -35,6 +36,8 @@ type Info struct {
 	// Problem says why this is not a case that can be used; only Name is set
 	// beside it, and may be any bytes.
 	Problem string `json:"problem,omitempty"`
+
+	failed error // of the disk: whether this is a case is not known
 }
 
 // caseVersion is the newest form of a case that is understood.
@@ -130,12 +133,20 @@ func look(base *os.Root, entry fs.DirEntry) Info {
 	}
 	root, err := openDir(base, name)
 	if err != nil {
-		return Info{Name: name, Problem: err.Error()}
+		return unusable(name, err)
 	}
 	defer root.Close()
 	info, err := readInfo(root, name)
 	if err != nil {
-		return Info{Name: name, Problem: err.Error()}
+		return unusable(name, err)
+	}
+	return info
+}
+
+func unusable(name string, err error) Info {
+	info := Info{Name: name, Problem: err.Error()}
+	if durable.DiskFailed(err) {
+		info.failed = err
 	}
 	return info
 }

@@ -136,9 +136,13 @@ func openDir(parent *os.Root, name string) (*os.Root, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening %q: %w", path, err)
 	}
-	if after, err := root.Stat("."); err != nil || !os.SameFile(before, after) {
+	after, err := root.Stat(".")
+	if err == nil && !os.SameFile(before, after) {
+		err = fmt.Errorf("%w: %q was replaced while it was opened", ErrUnsafe, path)
+	}
+	if err != nil {
 		root.Close()
-		return nil, fmt.Errorf("%w: %q was replaced while it was opened", ErrUnsafe, path)
+		return nil, fmt.Errorf("opening %q: %w", path, err)
 	}
 	return root, nil
 }
@@ -161,9 +165,13 @@ func openRegular(root *os.Root, name string, flag int) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening %q: %w", path, err)
 	}
-	if after, err := f.Stat(); err != nil || !os.SameFile(before, after) {
+	after, err := f.Stat()
+	if err == nil && !os.SameFile(before, after) {
+		err = fmt.Errorf("%w: %q was replaced while it was opened", ErrUnsafe, path)
+	}
+	if err != nil {
 		f.Close()
-		return nil, fmt.Errorf("%w: %q was replaced while it was opened", ErrUnsafe, path)
+		return nil, fmt.Errorf("opening %q: %w", path, err)
 	}
 	return f, nil
 }

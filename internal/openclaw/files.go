@@ -74,6 +74,12 @@ func exists(fsys fs.FS, hostPath string) bool {
 	return err == nil
 }
 
+// mayBeDir is isDir that does not say no where the disk does not answer: whoever looks closer says what is wrong.
+func mayBeDir(fsys fs.FS, hostPath string) bool {
+	_, err := fs.Stat(fsys, FSName(hostPath))
+	return durable.DiskFailed(err) || isDir(fsys, hostPath)
+}
+
 func isDir(fsys fs.FS, hostPath string) bool {
 	info, err := fs.Stat(fsys, FSName(hostPath))
 	return err == nil && info.IsDir()

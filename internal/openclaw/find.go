@@ -74,7 +74,7 @@ func inHome(fsys fs.FS, u User) (cands []candidate, err error) {
 	slices.SortStableFunc(entries, func(a, b fs.DirEntry) int { return cmp.Compare(a.Type()&fs.ModeSymlink, b.Type()&fs.ModeSymlink) })
 	for _, e := range entries {
 		profile, ok := stateDirName(e.Name())
-		if ok && isDir(fsys, path.Join(u.Home, e.Name())) {
+		if ok && mayBeDir(fsys, path.Join(u.Home, e.Name())) {
 			cands = append(cands, candidate{stateDir: path.Join(u.Home, e.Name()), profile: profile, by: "home", user: u})
 		}
 	}
