@@ -337,7 +337,7 @@ func TestMacByHand(t *testing.T) {
 		t.Errorf("on Linux: %+v", list)
 	}
 	got := Unit{Name: "a", Domain: "gui/501", Plist: "/x/'; reboot; '.plist"}.command("start")
-	if want := `sudo launchctl bootstrap gui/501 '/x/'\''; reboot; '\''.plist'`; got != want {
+	if want := `sudo launchctl bootstrap gui/501 '/x/'"'"'; reboot; '"'"'.plist'`; got != want {
 		t.Errorf("to type: %s, want %s", got, want)
 	}
 	gaps := machineGaps([]host.Process{{Comm: "OrbStack"}, {Comm: "OrbStack"}, {Comm: "vim"}})

@@ -137,7 +137,8 @@ func (j *judge) wrongWrite(c systemCall) string {
 // wrongChange allows changes in the case and where it was asked for.
 func (j *judge) wrongChange(paths []string) string {
 	for _, path := range paths {
-		asked := j.line.writes != "" && strings.HasPrefix(path, filepath.Join(j.dir, j.line.writes))
+		asked := j.line.writes != "" && (strings.HasPrefix(path, filepath.Join(j.dir, j.line.writes)) ||
+			strings.HasPrefix(path, filepath.Join(j.dir, "."+j.line.writes))) // a file until it is whole: see package durable
 		if !asked && !within(path, j.cases) && path != "/dev/null" && (j.line.typed == nil || !terminal(path)) {
 			return "something else than the case is changed"
 		}
