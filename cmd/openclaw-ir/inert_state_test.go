@@ -268,7 +268,7 @@ func (p *planting) system(root string) {
 	p.must(os.CopyFS(filepath.Join(root, "home/other/.openclaw"), os.DirFS(filepath.Join(root, "home/claw/.openclaw/cron"))))
 	p.write(filepath.Join(root, "home/other/.openclaw/openclaw.json"), `{"gateway":`+quotedText(p.text("broken config"))+`,}`)
 	for _, dir := range []string{"home/claw/.config/systemd/user", "etc/systemd/system"} {
-		p.write(filepath.Join(root, dir, p.name("unit")+".service"), "[Unit]\nDescription="+line(p.text("unit description"))+"\n[Service]\nUser="+line(p.shown("unit user"))+"\nExecStart=/usr/bin/openclaw gateway "+line(p.shown("unit command"))+
+		p.write(filepath.Join(root, dir, p.name("unit")+".service"), "[Unit]\nDescription="+line(p.text("unit description"))+"\n[Service]\nUser="+line(p.shown("unit user"))+"\nExecStart=/usr/bin/openclaw gateway "+line(p.text("unit command"))+
 			"\nEnvironment=OPENCLAW_STATE_DIR="+line(p.text("unit state"))+"\n")
 	}
 	p.write(filepath.Join(root, "var/spool/cron/crontabs/claw"), "* * * * * /usr/bin/openclaw agent "+line(p.text("crontab"))+"\n")
