@@ -44,14 +44,10 @@ func isDatabase(p string) bool {
 // database takes a database and the files beside it in one state, if it holds still for long enough.
 // It reads without locks: they would write to the -shm and could hold up the gateway.
 func (c *collector) database(m Meta, v visit) error {
-	set := []Meta{m}
-	total := m.HostSize
-	for _, suffix := range beside {
-		fi, err := c.root.Lstat(hostName(m.Path + suffix))
-		if err == nil && fi.Mode().IsRegular() && c.first(m.Path+suffix) {
-			part := metaOf(m.Path+suffix, m.Source, fi)
-			set, total = append(set, part), total+part.HostSize
-		}
+	set := c.joined([]Meta{m})
+	total := int64(0)
+	for _, part := range set {
+		total += part.HostSize
 	}
 	if v.listing == "" && c.past.allUnchanged(c, set) {
 		c.past.keepRows(m.Path)
@@ -70,6 +66,19 @@ func (c *collector) database(m Meta, v visit) error {
 		return c.stream(set, v)
 	}
 	return c.steady(set, v)
+}
+
+// joined adds to a database the files beside it that are there by now. A journal comes and goes with every change: a main file read in
+// the middle of one is nothing without it.
+func (c *collector) joined(set []Meta) []Meta {
+	for _, suffix := range beside {
+		name := set[0].Path + suffix
+		fi, err := c.root.Lstat(hostName(name))
+		if err == nil && fi.Mode().IsRegular() && c.first(name) {
+			set = append(set, metaOf(name, set[0].Source, fi))
+		}
+	}
+	return set
 }
 
 func (c *collector) each(set []Meta, take func(Meta) error) error {
@@ -94,7 +103,7 @@ func (c *collector) steady(set []Meta, v visit) error {
 	base := set[0]
 	err := sqlite.Consistent(
 		func() (sqlite.Stamp, error) { return c.stamp(base) },
-		func() error { parts = c.readParts(set); return nil },
+		func() error { set, parts = c.readParts(set); return nil },
 		steadyTries)
 	moving := ""
 	switch {
@@ -167,12 +176,13 @@ func (c *collector) compareFiles(m Meta) {
 const mixed = "its pages may be of different moments, so check it and compare with the log"
 
 // readParts reads a set, the log after the main file: what a log gains completes it, what a main file gains the log lacks.
-func (c *collector) readParts(set []Meta) []part {
-	parts := make([]part, len(set))
-	for i, m := range set {
-		parts[i] = c.readPart(m)
+func (c *collector) readParts(set []Meta) ([]Meta, []part) {
+	parts := []part{c.readPart(set[0])}
+	set = c.joined(set)
+	for _, m := range set[1:] {
+		parts = append(parts, c.readPart(m))
 	}
-	return parts
+	return set, parts
 }
 
 func (c *collector) readPart(m Meta) part {

@@ -157,6 +157,26 @@ func TestRestlessDatabase(t *testing.T) {
 	}
 }
 
+// A journal that came after its database was met is read with it.
+func TestJournalCame(t *testing.T) {
+	dir := newHost(t, map[string]string{state + "/state/openclaw.sqlite": "half a change"})
+	c := newCollector(context.Background(), openRoot(t, dir), nil, Options{})
+	db := state + "/state/openclaw.sqlite"
+	fi, err := c.root.Lstat(hostName(db))
+	if err != nil {
+		t.Fatal(err)
+	}
+	set := c.joined([]Meta{metaOf(db, "state", fi)})
+	put(t, dir+db+"-journal", "the other half")
+	set, parts := c.readParts(set)
+	if len(set) != 2 || len(parts) != 2 || parts[1].meta.Path != db+"-journal" || string(parts[1].data) != "the other half" {
+		t.Errorf("%+v", parts)
+	}
+	if again := c.joined(set); len(again) != 2 {
+		t.Errorf("taken twice: %+v", again)
+	}
+}
+
 // A database too large for memory is taken as it comes, and its rows say if it changed.
 func TestLargeDatabase(t *testing.T) {
 	dir := newHost(t, map[string]string{state + "/state/openclaw.sqlite-wal": "log", state + "/state/openclaw.sqlite-shm": "index"})

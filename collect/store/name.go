@@ -6,8 +6,8 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"unicode"
-	"unicode/utf8"
+
+	"github.com/clawbook/openclaw-ir/internal/console"
 )
 
 const (
@@ -34,7 +34,7 @@ func nameProblem(name string) string {
 		return "an upload that was not finished"
 	case strings.ContainsAny(name, `/\`):
 		return "it has a slash"
-	case !utf8.ValidString(name) || strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }):
+	case console.Escape(name) != name:
 		return "it has characters that cannot be seen"
 	}
 	return ""

@@ -222,7 +222,7 @@ func FuzzOwed(f *testing.F) {
 
 // FuzzName takes names that a store lists. One that passes is a single element of a path that a terminal shows as it is.
 func FuzzName(f *testing.F) {
-	for _, s := range []string{"openclaw-ir-h-20261122T080000Z.tar.zst.age", "../x", ".x", "a/b", "x.part", "a\x1b[2J", "\u202ex", "\xff"} {
+	for _, s := range []string{"openclaw-ir-h-20261122T080000Z.tar.zst.age", "../x", ".x", "a/b", "x.part", "a\x1b[2J", "\u202ex", "\xff", "\u031bx"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, name string) {

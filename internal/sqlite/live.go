@@ -38,7 +38,7 @@ func TakeStamp(info fs.FileInfo, db, wal Source) (Stamp, error) {
 // thrown away.
 func Consistent(stamp func() (Stamp, error), read func() error, tries int) error {
 	for range tries {
-		before, err := settled(stamp)
+		before, old, err := settled(stamp)
 		if err != nil {
 			return err
 		}
@@ -47,19 +47,22 @@ func Consistent(stamp func() (Stamp, error), read func() error, tries int) error
 		if err != nil {
 			return err
 		}
-		if before == after {
+		if old && before == after {
 			return readErr
 		}
 	}
 	return ErrChanged
 }
 
-// settled takes a stamp whose time has passed, so that any later write shows in it.
-func settled(stamp func() (Stamp, error)) (Stamp, error) {
-	s, err := stamp()
-	if age := time.Since(time.Unix(0, s.ModTime)); err == nil && age >= 0 && age < tick {
+// settled takes a stamp, if it can one whose time has passed: then any later write shows in it.
+func settled(stamp func() (Stamp, error)) (s Stamp, old bool, err error) {
+	for range 2 {
+		s, err = stamp()
+		age := time.Since(time.Unix(0, s.ModTime))
+		if err != nil || age < 0 || age >= tick {
+			return s, true, err // a time in the future stands for no moment of this machine's
+		}
 		time.Sleep(tick - age)
-		return stamp()
 	}
-	return s, err
+	return s, false, nil
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"testing"
+	"time"
 )
 
 // stampOf stamps the files at path as they are now.
@@ -63,6 +64,21 @@ func TestConsistent(t *testing.T) {
 				t.Errorf("%d reads, %v; want %d, %v", reads, err, test.reads, test.err)
 			}
 		})
+	}
+}
+
+// TestConsistentWithinATick: where each stamp is as new as the kernel's clock can tell, the same stamp twice proves nothing.
+func TestConsistentWithinATick(t *testing.T) {
+	calls, reads := 0, 0
+	var written int64
+	err := Consistent(func() (Stamp, error) {
+		if calls++; calls%3 != 0 { // both before the reading, and not the one after it
+			written = time.Now().UnixNano()
+		}
+		return Stamp{ModTime: written}, nil
+	}, func() error { reads++; return nil }, 2)
+	if !errors.Is(err, ErrChanged) || reads != 2 {
+		t.Errorf("%d reads, %v", reads, err)
 	}
 }
 
