@@ -44,7 +44,8 @@ type Residue struct {
 const (
 	scanChunk   = 1 << 20  // bytes read at once
 	scanOverlap = 64 << 10 // bytes of it that are searched again with the next: longer than any form of a secret
-	scanLimit   = 8 << 30  // bytes of one file
+	scanLimit   = 8 << 30  // bytes of one file that the disk holds
+	holesLimit  = 1 << 30  // bytes of one file that it does not hold, and that are read all the same
 	rowsLimit   = 256 << 20
 )
 
@@ -180,22 +181,25 @@ func (f *residueFinder) scan(file string) (prints []string, st host.FileState, e
 	if !info.Mode().IsRegular() {
 		return nil, st, &fs.PathError{Op: "read", Path: file, Err: host.ErrSpecial}
 	}
-	sum := sha256.New()
-	prints, size, err := search(f.ctx, io.TeeReader(io.LimitReader(r, scanLimit+1), sum), f.old)
-	if err == nil && size > scanLimit {
-		err = fmt.Errorf("longer than %d bytes; the rest was not searched", int64(scanLimit))
-	}
 	m := host.Meta(info)
+	data := host.NewData(f.ctx, r)
+	if holes := m.Size - m.Allocated; m.Size > scanLimit || m.Allocated >= 0 && holes > holesLimit {
+		prints, _, err = search(data, f.old)
+		if err == nil && len(prints) > 0 {
+			err = fmt.Errorf("old secrets lie in it, and it is too large to be dealt with (%d bytes): see to it by hand", m.Size)
+		}
+		return prints, st, err
+	}
+	sum := sha256.New()
+	prints, size, err := search(io.TeeReader(data, sum), f.old)
 	return prints, host.FileState{Exists: true, Mode: m.Mode & 0o7777, UID: m.UID, GID: m.GID, Size: size, SHA256: hex.EncodeToString(sum.Sum(nil))}, err
 }
 
 // search reads a stream to its end and returns the fingerprints of what it holds, each once, in order.
-func search(ctx context.Context, r io.Reader, old *secret.Set) (prints []string, size int64, err error) {
+func search(r io.Reader, old *secret.Set) (prints []string, size int64, err error) {
+	data, _ := r.(*host.Data)
 	buf := make([]byte, 0, scanChunk+scanOverlap)
-	for {
-		if err := ctx.Err(); err != nil {
-			return nil, size, err
-		}
+	for size <= scanLimit {
 		n, err := io.ReadFull(r, buf[len(buf):min(len(buf)+scanChunk, cap(buf))])
 		size += int64(n)
 		buf = buf[:len(buf)+n]
@@ -208,7 +212,11 @@ func search(ctx context.Context, r io.Reader, old *secret.Set) (prints []string,
 		if err != nil {
 			return prints, size, err
 		}
+		if data != nil && buf[len(buf)-1] == 0 {
+			data.SkipHole()
+		}
 		keep := buf[max(0, len(buf)-scanOverlap):]
 		buf = buf[:copy(buf[:cap(buf)], keep)]
 	}
+	return prints, size, fmt.Errorf("longer than %d bytes; the rest was not searched", int64(scanLimit))
 }

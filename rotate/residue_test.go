@@ -246,9 +246,34 @@ func TestSearch(t *testing.T) {
 	for _, at := range []int{0, 1, scanChunk - len(value), scanChunk - 5, scanChunk, scanChunk + scanOverlap - 3, 2*scanChunk - 7, 3*scanChunk - len(value)} {
 		text := bytes.Repeat([]byte{0}, 3*scanChunk)
 		copy(text[at:], value)
-		found, size, err := search(context.Background(), iotest.HalfReader(bytes.NewReader(text)), set)
+		found, size, err := search(iotest.HalfReader(bytes.NewReader(text)), set)
 		if err != nil || size != int64(len(text)) || !slices.Equal(found, []string{testPrinter.Fingerprint(value)}) {
 			t.Errorf("at %d: %q, %d bytes, %v", at, found, size, err)
 		}
+	}
+}
+
+// TestSparseFile: a file that is a terabyte of holes is searched at once, and what is in it is told.
+func TestSparseFile(t *testing.T) {
+	const value = "fake-hooks-token-0001"
+	root, in := stateOf(t, map[string]string{"openclaw.json.bak": "", "openclaw.json.bak.1": ""})
+	for name, text := range map[string]string{"openclaw.json.bak": value, "openclaw.json.bak.1": "nothing"} {
+		f, err := os.OpenFile(filepath.Join(root.Dir(), in.StateDir, name), os.O_WRONLY, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err = f.WriteAt([]byte(text), 1<<39); err == nil {
+			err = f.Truncate(1 << 40)
+		}
+		if f.Close(); err != nil {
+			t.Skip(err)
+		}
+	}
+	old := secret.NewSet(testPrinter)
+	old.Add(value, "")
+	plan, gaps := FindResidue(context.Background(), root, in, old)
+	gaps = slices.DeleteFunc(gaps, func(g openclaw.Gap) bool { return g.What == "longer than 32 MiB; the rest was not read" })
+	if len(plan) > 0 || len(gaps) != 1 || !strings.HasSuffix(gaps[0].Path, "/openclaw.json.bak") || !strings.Contains(gaps[0].What, "old secrets lie in it") {
+		t.Errorf("%+v, %+v", plan, gaps)
 	}
 }

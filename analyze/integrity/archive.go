@@ -98,6 +98,10 @@ func (st *store) sessionsDir() string {
 	return ""
 }
 
+// maxDigested bounds a file whose digest is taken, in bytes: OpenClaw keeps all of its transcripts below 10 GB, and a sparse file of a
+// terabyte is made in no time.
+const maxDigested = 1 << 30
+
 // digestOf is the SHA-256 of a file, in hex.
 func digestOf(fsys fs.FS, hostPath string) (string, error) {
 	f, err := fsys.Open(openclaw.FSName(hostPath))
@@ -106,7 +110,11 @@ func digestOf(fsys fs.FS, hostPath string) (string, error) {
 	}
 	defer f.Close()
 	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
+	n, err := io.Copy(h, io.LimitReader(f, maxDigested+1))
+	if err == nil && n > maxDigested {
+		err = fmt.Errorf("larger than %d MiB; its digest was not taken", maxDigested>>20)
+	}
+	if err != nil {
 		return "", err
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil

@@ -115,6 +115,9 @@ func (l *Lines) last(buf []byte) (Chunk, error) {
 	return Chunk{}, fmt.Errorf("reading at byte %d: %w", l.offset, l.readErr)
 }
 
+// holed is a reader of a file that may be sparse: what SkipHole passes over has no newline.
+type holed interface{ SkipHole() int64 }
+
 // passOver counts the bytes of a line longer than MaxLine up to its newline.
 func (l *Lines) passOver(buf []byte) (Chunk, error) {
 	c := Chunk{Line: l.line, Offset: l.offset, TooLong: int64(len(buf))}
@@ -129,6 +132,9 @@ func (l *Lines) passOver(buf []byte) (Chunk, error) {
 			break
 		}
 		c.TooLong += int64(n)
+		if h, ok := l.r.(holed); ok && n > 0 && err == nil && buf[n-1] == 0 {
+			c.TooLong += h.SkipHole()
+		}
 		if err != nil {
 			l.readErr = err
 			break

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"strings"
 
+	"github.com/clawbook/openclaw-ir/internal/host"
 	"github.com/clawbook/openclaw-ir/internal/jsonl"
 	"github.com/klauspost/compress/zstd"
 )
@@ -108,10 +109,10 @@ func (r *recordReader) file() {
 	}
 	defer f.Close()
 	if r.source.Zstd {
-		r.unpack(f, r.source.Session)
+		r.unpack(host.NewData(r.ctx, f), r.source.Session)
 		return
 	}
-	r.lines(f, r.source.Session)
+	r.lines(host.NewData(r.ctx, f), r.source.Session)
 }
 
 // unpack reads a zstd stream's lines. A bomb is cut at maxUnpacked, and that is a gap.
