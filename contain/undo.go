@@ -98,8 +98,8 @@ func (c *Containment) revert(f *File, force bool) error {
 	if err != nil {
 		return err
 	}
-	if now.Exists == f.Before.Exists && now.SHA256 == f.Before.SHA256 {
-		return nil // never made, or taken back already
+	if now.Exists == f.Before.Exists && now.SHA256 == f.Before.SHA256 { // never made, or taken back already
+		return leaveDir(f)
 	}
 	if now.SHA256 != f.After.SHA256 && !force {
 		return fmt.Errorf("%q: %w by somebody else", f.Path, host.ErrChanged)
@@ -107,9 +107,18 @@ func (c *Containment) revert(f *File, force bool) error {
 	if err := host.Remove(f.Owner, f.Path, now); err != nil {
 		return err
 	}
+	return leaveDir(f)
+}
+
+// leaveDir removes the directory of a file that was made, if it was made for that alone: a unit's drop-ins. A run that was killed may have
+// made no more than the directory.
+func leaveDir(f *File) error {
+	if f.Before.Exists {
+		return nil
+	}
 	return host.As(f.Owner, func() error {
 		_ = host.RemoveTemporary(f.Owner, path.Dir(f.Path))
-		_ = os.Remove(path.Dir(f.Path)) // of a unit's drop-ins, if it was made for ours alone
+		_ = os.Remove(path.Dir(f.Path))
 		return nil
 	})
 }
