@@ -123,6 +123,9 @@ func (c *collector) add(where string, typ Type, value string, fill func(*Indicat
 		return
 	}
 	ind, err := newIndicator(typ, value)
+	if errors.Is(err, errUnclear) {
+		value = "" // a file of keys that was taken for a list must not be quoted
+	}
 	if err != nil {
 		c.problem(where, value, err.Error())
 		return
@@ -164,7 +167,7 @@ func readPlain(data []byte) ([]Indicator, []Problem, error) {
 	for n := 1; lines.Scan(); n++ {
 		where := fmt.Sprintf("line %d", n)
 		if len(lines.Bytes()) > maxLine {
-			c.problem(where, string(lines.Bytes()[:maxShown]), fmt.Sprintf("longer than %d bytes", maxLine))
+			c.problem(where, "", fmt.Sprintf("longer than %d bytes", maxLine))
 			continue
 		}
 		line := strings.TrimSpace(lines.Text())

@@ -120,8 +120,8 @@ func TestReadCSV(t *testing.T) {
 	check(t, "################\n# abuse.ch ThreatFox #\n# \"first_seen_utc\",\"ioc_id\",\"ioc_value\",\"ioc_type\",\"reporter\"\n\"2026-01-01 00:00:00\", \"1\", \"91.92.242.30:80\", \"ip:port\", \"abuse_ch\"\n\"2026-01-01\", \"2\", \""+hash256+"\", \"sha256_hash\", \"abuse_ch\"\n# Number of entries: 2\n",
 		"ip 91.92.242.30 port 80 by abuse_ch", "sha256 "+hash256+" by abuse_ch")
 	check(t, "indicator,notes\nevil-host.com,x\n\"broken\nrow,",
-		"domain evil-host.com", "! line 3: broken\nrow,: it is not clear what this is")
-	check(t, "name,other\nx,y\n", "! line 1: name,other: it is not clear what this is", "! line 2: x,y: it is not clear what this is")
+		"domain evil-host.com", "! line 3: it is not clear what this is")
+	check(t, "name,other\nx,y\n", "! line 1: it is not clear what this is", "! line 2: it is not clear what this is")
 	check(t, "value,tier,port\nevil-host.com,A,444\n", "domain evil-host.com port 444")
 }
 
@@ -290,4 +290,15 @@ func FuzzRead(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestNoListIsQuoted: a file with keys that was taken for a list is told of by its lines' numbers.
+func TestNoListIsQuoted(t *testing.T) {
+	const secret = "sk-fake-0001"
+	for _, text := range []string{"API_KEY=" + secret + "\n", "export K='" + secret + "'\n", "k: " + secret + strings.Repeat(" x", maxLine) + "\n"} {
+		_, problems, err := Read("x", strings.NewReader(text))
+		if err != nil || len(problems) != 1 || strings.Contains(problems[0].String(), secret) {
+			t.Errorf("%.40q: %v, %v", text, problems, err)
+		}
+	}
 }

@@ -40,7 +40,7 @@ var (
 	secretEndings = strings.Fields("token secret password passwd passphrase apikey accesskey secretkey privatekey " +
 		"authkey signingkey masterkey encryptionkey")
 	secretKeys = strings.Fields("api private secret access signing encryption auth master account license service " +
-		"bot storage shared server app subscription admin deploy webhook hmac jwt ssh recovery encrypt")
+		"bot storage shared server client app subscription admin deploy webhook hmac jwt ssh recovery encrypt")
 	harmlessTokens = strings.Fields("page next sync continuation cursor count max min total per num design stop eos bos " +
 		"pad special cancel cancellation csrf is has no input output prompt completion")
 	// qualifiers follow a name without changing what it names.
