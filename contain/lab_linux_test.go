@@ -191,6 +191,52 @@ func TestStopKillsWhatComesBack(t *testing.T) {
 	}
 }
 
+// TestEscapedIsTold: what left its unit, its parents, its environment and its name behind, and goes on forking, is stopped or told of.
+func TestEscapedIsTold(t *testing.T) {
+	if !inLab(t) {
+		return
+	}
+	ctx, m, dir := context.Background(), machine(t), t.TempDir()
+	script, out := filepath.Join(dir, "s"), filepath.Join(dir, "out")
+	text := "echo x >>" + out + "; sleep 0.01; exec env -i setsid sh -c '/bin/sh " + script + " &'\n"
+	for _, err := range []error{
+		os.WriteFile(script, []byte(text), 0o755), os.WriteFile(out, nil, 0o666), os.Chmod(out, 0o666),
+		os.Chmod(filepath.Dir(dir), 0o755), os.Chmod(dir, 0o755),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	agent := exec.Command("sh", "-c", "env -i setsid sh -c '/bin/sh "+script+" &' & while :; do sleep 0.01; done")
+	agent.Env = append(os.Environ(), "OPENCLAW_SHELL=exec")
+	agent.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 64001, Gid: 64001}}
+	if err := agent.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() { _ = agent.Wait() }()
+	t.Cleanup(func() { _ = syscall.Kill(-1, syscall.SIGKILL); time.Sleep(50 * time.Millisecond) })
+	if !grows(t, out) {
+		t.Fatal("the program does not run")
+	}
+	f, err := m.Freeze(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := m.Plan(ctx, f, nil, contain.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := contain.Begin(ctx, m, openCase(t), f, "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := fmt.Sprint(append(c.Stop(ctx, p), c.Watch(ctx, p, func() {})))
+	told += fmt.Sprint(c.Verify(ctx))
+	if acts(t, out) && !strings.Contains(told, "with no sign of OpenClaw") {
+		t.Errorf("it goes on, and nobody is told: %s", told)
+	}
+}
+
 // stateOf is a process's state, "" if it has ended.
 func stateOf(pid int) string {
 	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
