@@ -36,8 +36,18 @@ type sessionState struct {
 	asker   *Asker
 	cwd     string
 	last    int64
-	calls   map[string][]*Event // calls of wanted kinds that wait for their results
+	calls   waiting // of wanted kinds, for their results
 	orphans map[string][]orphan
+}
+
+// waiting are calls by the key of their id. A host may hold a million sessions that have none.
+type waiting map[string][]*Event
+
+func (w *waiting) add(key string, e *Event) {
+	if *w == nil {
+		*w = waiting{}
+	}
+	(*w)[key] = append((*w)[key], e)
 }
 
 // An orphan is a result whose call has not been seen.
@@ -61,7 +71,7 @@ func (j *joiner) state(src *openclaw.Source, session string) *sessionState {
 		if info == nil {
 			info = &openclaw.Session{ID: session, Agent: src.Agent}
 		}
-		st = &sessionState{info: info, calls: map[string][]*Event{}, orphans: map[string][]orphan{}}
+		st = &sessionState{info: info}
 		j.states[session] = st
 	}
 	if st.source != src {
@@ -308,7 +318,7 @@ func (j *joiner) isNested(st *sessionState, e *Event, c *call) bool {
 	for _, outer := range st.calls[callKey(c.nestedIn)] {
 		if outer.Tool == e.Tool && (outer.What == e.What || e.isArguments()) {
 			key := callKey(c.id)
-			st.calls[key] = append(st.calls[key], outer)
+			st.calls.add(key, outer)
 			return true
 		}
 	}
@@ -358,7 +368,7 @@ func (j *joiner) keep(st *sessionState, e Event) {
 		j.done(&e)
 		return
 	}
-	st.calls[key] = append(st.calls[key], &e)
+	st.calls.add(key, &e)
 }
 
 // answers reports whether a result that was read first is a call's. In one source results follow their calls, so
@@ -389,6 +399,9 @@ func (j *joiner) results(st *sessionState, base *Event, it *item) {
 		e := *base
 		e.Call, e.Tool, e.CallID = i, o.tool, o.callID
 		key := callKey(o.callID)
+		if st.orphans == nil {
+			st.orphans = map[string][]orphan{}
+		}
 		st.orphans[key] = append(st.orphans[key], orphan{*o, e})
 	}
 }
