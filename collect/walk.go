@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"iter"
 	"os"
 	"path"
 	"slices"
@@ -193,28 +194,49 @@ func (c *collector) match(dir string, pattern []string, yield func(string) error
 	if c.mounts.skip(dir) != "" {
 		return nil
 	}
-	for e, err := range c.root.ReadDirIter(hostName(dir)) {
-		if err != nil {
-			return c.unlisted(dir, err)
-		}
-		ok, _ := path.Match(pattern[0], e.Name())
-		if !ok || len(pattern) > 1 && !e.IsDir() {
-			continue
-		}
+	each := func(name string) error {
 		if c.ctx.Err() != nil {
 			return nil // the targets that follow say so
 		}
-		name := path.Join(dir, e.Name())
 		if len(pattern) > 1 {
-			err = c.match(name, pattern[1:], yield)
-		} else {
-			err = yield(name)
+			return c.match(path.Join(dir, name), pattern[1:], yield)
+		}
+		return yield(path.Join(dir, name))
+	}
+	for names, err := range c.matching(dir, pattern[0], len(pattern) > 1) {
+		for _, name := range names {
+			if err := each(name); err != nil {
+				return err
+			}
 		}
 		if err != nil {
-			return err
+			return c.unlisted(dir, err)
 		}
 	}
 	return nil
+}
+
+// matching are the names in a directory, of directories or of all, that a pattern matches: sorted, as far as they can be held. The error
+// that ended the listing is the last's.
+func (c *collector) matching(dir, pattern string, dirs bool) iter.Seq2[[]string, error] {
+	return func(yield func([]string, error) bool) {
+		var names []string
+		var held int64
+		for e, err := range c.root.ReadDirIter(hostName(dir)) {
+			if err != nil || held > maxListed {
+				slices.Sort(names)
+				if !yield(names, err) || err != nil {
+					return
+				}
+				names, held = nil, 0
+			}
+			if ok, _ := path.Match(pattern, e.Name()); ok && (e.IsDir() || !dirs) {
+				names, held = append(names, e.Name()), held+int64(len(e.Name()))+32
+			}
+		}
+		slices.Sort(names)
+		yield(names, nil)
+	}
 }
 
 // unlisted says that a directory could not be searched for a pattern.

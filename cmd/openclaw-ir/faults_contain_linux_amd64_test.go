@@ -162,6 +162,17 @@ func (l *containLab) start() {
 	l.must(l.agent.Start())
 }
 
+// goesOn reports whether the agent is, within seconds, neither stopped nor in a system call that has no end.
+func (l *containLab) goesOn() bool {
+	for range 300 {
+		if s := stateOf(l.agent.Process.Pid); s != 'T' && s != 'D' {
+			return true
+		}
+		time.Sleep(10 * time.Millisecond) // a shell waits in the kernel until its child has begun
+	}
+	return false
+}
+
 // stateOf is a process's state; 0 if there is none.
 func stateOf(pid int) byte {
 	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
@@ -261,7 +272,7 @@ func (l *containLab) undone(name string, at int, before map[string]string) {
 	if diff := cmp.Diff(before, l.files()); diff != "" {
 		l.Errorf("at %d it is not as it was: %s\n%s", at, diff, out)
 	}
-	if s := stateOf(l.agent.Process.Pid); s == 'T' || s == 'D' {
+	if s := stateOf(l.agent.Process.Pid); !l.goesOn() {
 		l.Errorf("at %d the agent is in state %c: it was not let go on\n%s", at, s, out)
 	}
 	code, verified, _ := l.command(faults.Plan{Calls: []string{"fsync"}}, "case", "verify", name)
