@@ -80,7 +80,7 @@ var hostileThings = []hostileThing{
 		h.files(stateDir+"workspace/skills/x/", ".py", 1_000_000)
 	}},
 	{name: "1,000,000 files of media", part: 20, make: func(h *hostile) { h.files(stateDir+"media/", ".png", 1_000_000) }},
-	{name: "database of 10,000 tables", quick: true, slow: 4, // SQLite keeps the names of a schema in 64 lists
+	{name: "database of 10,000 tables", quick: true, slow: 8, // SQLite keeps the names of a schema in 64 lists
 		make: func(h *hostile) { h.tables(10_000) }},
 	{name: "database of 1,000,000 rows", part: 10, make: func(h *hostile) { h.rows(1_000_000) }},
 	{name: "write-ahead log of 1,000,000 frames", part: 2, make: func(h *hostile) { h.frames(1_000_000) }},
