@@ -198,7 +198,7 @@ func TestEscapedIsTold(t *testing.T) {
 	}
 	ctx, m, dir := context.Background(), machine(t), t.TempDir()
 	script, out := filepath.Join(dir, "s"), filepath.Join(dir, "out")
-	text := "echo x >>" + out + "; sleep 0.01; exec env -i setsid sh -c '/bin/sh " + script + " &'\n"
+	text := "echo x >>" + out + "; sleep 0.1; exec env -i setsid sh -c '/bin/sh " + script + " &'\n"
 	for _, err := range []error{
 		os.WriteFile(script, []byte(text), 0o755), os.WriteFile(out, nil, 0o666), os.Chmod(out, 0o666),
 		os.Chmod(filepath.Dir(dir), 0o755), os.Chmod(dir, 0o755),

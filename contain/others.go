@@ -44,7 +44,7 @@ func (c *Containment) verifyOthers(ctx context.Context) []Check {
 			return []Check{check}
 		}
 		others := othersOf(table.Processes, users)
-		if isDesktop(table.Processes, users) {
+		if c.isDesktop(table.Processes, users) {
 			check.OK, check.Detail = true, fmt.Sprintf("not judged: %d processes of a desktop", len(others))
 			return []Check{check}
 		}
@@ -102,8 +102,10 @@ func (c *Containment) agentUsers() (users []uint32) {
 	return users
 }
 
-func isDesktop(all []host.Process, users []uint32) bool {
-	return runtime.GOOS == "darwin" || slices.ContainsFunc(all, func(p host.Process) bool {
+// isDesktop reports a Mac, or a screen at which one of the users works.
+func (c *Containment) isDesktop(all []host.Process, users []uint32) bool {
+	launched := slices.ContainsFunc(c.Journal.Units, func(u Unit) bool { return u.Domain != "" })
+	return launched || runtime.GOOS == "darwin" || slices.ContainsFunc(all, func(p host.Process) bool {
 		return slices.Contains(users, p.UID) && slices.Contains(desktops, path.Base(string(p.Exe)))
 	})
 }
