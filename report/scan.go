@@ -132,12 +132,20 @@ var softBreak = regexp.MustCompile(`=[ \t]*\r?\n`)
 // tag is an HTML tag or comment: a value can be broken by one, as a highlighter does.
 var tag = regexp.MustCompile(`<!--(?s:.*?)-->|</?[a-zA-Z][^<>]*>`)
 
-func withoutTags(text string) string { return tag.ReplaceAllString(text, "") }
+func withoutTags(text string) string {
+	if !strings.Contains(text, "<") {
+		return text
+	}
+	return tag.ReplaceAllLiteralString(text, "")
+}
 
 var scriptEscape = regexp.MustCompile(`\\(?:u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|["'\\/bfnrt])`)
 
 // unescapedScript undoes the escapes of JSON and JavaScript wherever they stand.
 func unescapedScript(text string) string {
+	if !strings.Contains(text, `\`) {
+		return text
+	}
 	return scriptEscape.ReplaceAllStringFunc(text, func(s string) string {
 		if n, err := strconv.ParseUint(s[2:], 16, 16); err == nil && len(s) > 2 {
 			return string(rune(n))

@@ -52,5 +52,8 @@ func seen(text string) string {
 
 // isUnseen reports characters without a width of their own; the breaking of lines is undone by others.
 func isUnseen(r rune) bool {
-	return r != '\n' && r != '\r' && r != '\t' && unicode.In(r, unicode.Cc, unicode.Cf, unicode.Variation_Selector)
+	if r < 0xa0 {
+		return r < ' ' && r != '\n' && r != '\r' && r != '\t' || r >= 0x7f
+	}
+	return unicode.In(r, unicode.Cf, unicode.Variation_Selector)
 }

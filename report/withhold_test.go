@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"unicode"
 
 	"github.com/clawbook/openclaw-ir/analyze"
 	"pgregory.net/rapid"
@@ -59,6 +60,16 @@ func TestSeen(t *testing.T) {
 	} {
 		if got := seen(text); got != want {
 			t.Errorf("%q is seen as %q, not as %q", text, got, want)
+		}
+	}
+}
+
+// TestUnseenByTable holds the quick way for the first characters to the tables.
+func TestUnseenByTable(t *testing.T) {
+	for r := rune(0); r <= unicode.MaxRune; r++ {
+		want := r != '\n' && r != '\r' && r != '\t' && unicode.In(r, unicode.Cc, unicode.Cf, unicode.Variation_Selector)
+		if isUnseen(r) != want {
+			t.Fatalf("%U: %v", r, isUnseen(r))
 		}
 	}
 }
