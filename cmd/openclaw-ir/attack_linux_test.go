@@ -64,7 +64,7 @@ func TestLiveAttack(t *testing.T) {
 		return
 	}
 	s := newSiege(t)
-	long := os.Getenv("OPENCLAW_IR_LONG_TEST") != ""
+	long := isLong()
 	end := time.Now().Add(4 * time.Second)
 	if long {
 		end = time.Now().Add(200 * time.Second)

@@ -489,9 +489,6 @@ func some(list []int, most int) []int {
 	return list[:min(len(list), most)]
 }
 
-// isLong says whether there is time for more than a taste.
-func isLong() bool { return os.Getenv("OPENCLAW_IR_LONG_TEST") == "1" }
-
 // TestFaults has the disk fail under the real command, and kills it. Without OPENCLAW_IR_LONG_TEST it is a taste.
 func TestFaults(t *testing.T) {
 	if statetest.Raced() {
@@ -586,7 +583,7 @@ func (x *faultRig) ofEvidence() {
 // for a last line that was cut short, what was written of the bundle is salvaged, and nothing is in clear; in the end a run that is let
 // alone mends the log and seals everything.
 func (x *faultRig) killed() {
-	times := 20
+	times := 8
 	if isLong() {
 		times = 500
 	}

@@ -62,7 +62,7 @@ func TestTerminalIsInert(t *testing.T) {
 			cmd.Env = append(os.Environ(), "TERM=xterm-256color", "HOME="+x.dir)
 			cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true, Ctty: 0}
 			x.must(cmd.Start())
-			given := time.AfterFunc(5*time.Second, func() { _ = cmd.Process.Signal(os.Interrupt) }) // by who is asked something
+			given := time.AfterFunc(2*time.Second, func() { _ = cmd.Process.Signal(os.Interrupt) }) // by who is asked something
 			err = cmd.Wait()
 			given.Stop()
 			tty.Close()

@@ -250,7 +250,7 @@ func TestOutputIsInert(t *testing.T) {
 		}
 	})
 	rounds, scenarios := 1, []string{"clawjacked"}
-	if os.Getenv("OPENCLAW_IR_LONG_TEST") == "1" {
+	if isLong() {
 		rounds, scenarios = inerttest.Rounds, []string{"clawjacked", "automation"}
 	}
 	for round := range rounds {

@@ -395,7 +395,7 @@ func TestPlantedSecrets(t *testing.T) {
 	if testing.Short() || statetest.Raced() {
 		t.Skip("runs every command")
 	}
-	long := os.Getenv("OPENCLAW_IR_LONG_TEST") == "1"
+	long := isLong()
 	versions := []string{"2026.9.6/stopped"}
 	if long {
 		versions = statetest.Versions()

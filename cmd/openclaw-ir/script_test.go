@@ -144,3 +144,6 @@ func noSecret(planted []string) func(*testscript.TestScript, bool, []string) {
 		}
 	}
 }
+
+// isLong says whether there is time for more than a taste.
+func isLong() bool { return os.Getenv("OPENCLAW_IR_LONG_TEST") == "1" }

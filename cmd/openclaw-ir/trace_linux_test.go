@@ -25,32 +25,31 @@ type tracedLine struct {
 	net    string   // the address that it was asked to contact
 	shows  bool     // it prints or writes what the evidence says, which is what it is for
 	typed  []string // prompts and what is typed on the terminal, which it has then
-	long   bool     // only when there is time
 }
 
 // tracedLines are, beside notedLines, what is traced: the other ways in which a command seals evidence or reads it, and the commands
 // that leave no line in the custody log.
 var tracedLines = []tracedLine{
 	{args: "collect --root host -R recipients.txt -o -"},
-	{args: "collect --root host -p", typed: []string{"secure one): ", "correct horse\r", "confirm", "correct horse\r"}, long: true},
+	{args: "collect --root host -p", typed: []string{"secure one): ", "correct horse\r", "confirm", "correct horse\r"}},
 	{args: "collect --root host -R recipients.txt --to store", writes: "store/"},
 	{args: "collect --root host --snapshot -R recipients.txt"},
 	{args: "collect --root host --snapshot -R recipients.txt"},
 	{args: "collect verify -i key.txt B.tar.zst.age"},
 	{args: "collect verify -i key.txt --salvage B.tar.zst.age"},
 	{args: "collect list -i key.txt --gaps B.tar.zst.age"},
-	{args: "analyze findings B.tar.zst.age -i key.txt --format ecs --bulk https://127.0.0.1:9/x --dry-run", shows: true, long: true},
+	{args: "analyze findings B.tar.zst.age -i key.txt --format ecs --bulk https://127.0.0.1:9/x --dry-run", shows: true},
 	{args: "analyze --root host --format ocsf --bulk http://127.0.0.1:9/x", net: "127.0.0.1:9", shows: true},
-	{args: "analyze rules list", long: true},
+	{args: "analyze rules list"},
 	{args: "analyze rules show DLX-001"},
-	{args: "analyze rules test", long: true},
+	{args: "analyze rules test"},
 	{args: "case"},
 	{args: "case list"},
 	{args: "collect schedule status"},
 	{args: "doctor"},
 	{args: "man"},
 	{args: "completion bash"},
-	{args: "drill --yes --dir drilled", writes: "drilled/", long: true},
+	{args: "drill --yes --dir drilled", writes: "drilled/"},
 }
 
 // cased says whether a command takes the directory of the cases.
@@ -77,12 +76,12 @@ var fakePrograms = []string{
 // wherever it could look for one. From each call it is seen that nothing is written but to the case and to what was asked for,
 // nothing under the evidence is opened for writing, locked or mapped, not even its access times change, nothing of it is written in
 // clear, no address is contacted that was not named, and no program runs that others than root could have put there.
-// With OPENCLAW_IR_LONG_TEST=1 it runs over a state with databases too, and the commands that take long.
+// With OPENCLAW_IR_LONG_TEST=1 it runs every command, and over states with databases too; otherwise those that seal and open a bundle.
 func TestSystemCalls(t *testing.T) {
 	if _, err := exec.LookPath("strace"); err != nil || statetest.Raced() {
 		t.Skip("needs strace, and is not about races: ", err)
 	}
-	versions, long := []string{"2026.1.30"}, os.Getenv("OPENCLAW_IR_LONG_TEST") == "1"
+	versions, long := []string{"2026.1.30"}, isLong()
 	if long {
 		versions = []string{"2026.1.30", "2026.7.1", "2026.9.6/running"}
 	}
@@ -174,12 +173,14 @@ func (x *tracer) all(long bool) {
 	x.write("changed.age", "age-encryption.org/v1\n")
 	lines := make([]tracedLine, 0, len(notedLines)+len(tracedLines))
 	for _, l := range notedLines {
-		lines = append(lines, tracedLine{args: l.args, writes: askedFor(l.args), shows: shows(l.args), long: strings.HasPrefix(l.args, "report")})
+		lines = append(lines, tracedLine{args: l.args, writes: askedFor(l.args), shows: shows(l.args)})
 	}
-	for _, l := range slices.Insert(lines, len(lines)-3, tracedLines...) {
-		if !l.long || long {
-			x.run(l)
-		}
+	lines = slices.Insert(lines, len(lines)-3, tracedLines...)
+	if !long {
+		lines = lines[:8] // what seals, checks and opens a bundle
+	}
+	for _, l := range lines {
+		x.run(l)
 	}
 	if diff := cmp.Diff(before, statetest.Snapshot(x.t, x.dir+"/host")); diff != "" {
 		x.t.Error("the evidence changed: ", diff)
