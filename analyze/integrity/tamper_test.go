@@ -375,6 +375,9 @@ var tamperings71 = []tampering{
 
 // TestTamper changes a real state in one way after another. Each must be found, and nothing but its traces.
 func TestTamper(t *testing.T) {
+	if statetest.Raced() {
+		t.Skip("minutes long, and no more goroutines than in the other tests")
+	}
 	var b strings.Builder
 	for _, x := range []struct {
 		version string

@@ -182,6 +182,7 @@ func (s *siege) try(line string, n int) {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, s.program, strings.Fields(line)...)
 	cmd.Dir, cmd.Env = s.root, []string{"HOME=" + s.root, "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "TMPDIR=" + s.dir + "/tmp", "NO_COLOR=1"}
+	cmd.Cancel, cmd.WaitDelay = func() error { return cmd.Process.Signal(syscall.SIGQUIT) }, 5*time.Second // and say where it hangs
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	err := cmd.Run()

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -140,6 +141,9 @@ func holdOwn(cs *casefile.Case, root fs.FS, files []string) error {
 	return cs.WriteFile(ownName, all.Bytes())
 }
 
+// notHeldPrint stands for a file that no bundle holds whole. No fingerprint is like it.
+const notHeldPrint = "too large"
+
 // fingerprintsNow are the fingerprints of those files that exist.
 func fingerprintsNow(cs *casefile.Case, root fs.FS, files []string) (map[string]string, error) {
 	salt, err := cs.Salt()
@@ -151,6 +155,10 @@ func fingerprintsNow(cs *casefile.Case, root fs.FS, files []string) (map[string]
 	for _, file := range files {
 		sum, err := fileDigest(root, file)
 		if openclaw.IsAbsent(err) {
+			continue
+		}
+		if errors.Is(err, errTooLargeToHold) {
+			now[file] = notHeldPrint
 			continue
 		}
 		if err != nil {
@@ -188,14 +196,27 @@ func strike(cs *casefile.Case, index string, want map[string]string) error {
 	return lines.Err()
 }
 
+// maxHeld bounds a file whose digest is taken, in bytes: OpenClaw keeps a store below 10 GB, and a sparse file of a terabyte is made in
+// no time.
+const maxHeld = 16 << 30
+
+var errTooLargeToHold = errors.New("larger than what a bundle holds")
+
 func fileDigest(root fs.FS, file string) (string, error) {
 	f, err := root.Open(strings.TrimPrefix(file, "/"))
 	if err != nil {
 		return "", err
 	}
 	defer f.Close()
+	if fi, err := f.Stat(); err == nil && fi.Size() > maxHeld {
+		return "", errTooLargeToHold
+	}
 	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
+	n, err := io.Copy(h, io.LimitReader(f, maxHeld+1))
+	if err == nil && n > maxHeld {
+		err = errTooLargeToHold
+	}
+	if err != nil {
 		return "", err
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil
