@@ -52,7 +52,10 @@ type hostileThing struct {
 
 // size names the thing as it is measured.
 func (x hostileThing) size() string {
-	if x.part > 1 {
+	switch {
+	case x.part == 2:
+		return x.name + " (half of it)"
+	case x.part > 1:
 		return fmt.Sprintf("%s (a %dth of it)", x.name, x.part)
 	}
 	return x.name

@@ -200,7 +200,7 @@ func (p *planting) installation(state string) {
 	p.write(filepath.Join(hook, "HOOK.md"), "---\nname: "+yamlText(p.text("hook name"))+"\n---\n"+p.text("hook body"))
 	p.write(filepath.Join(hook, "handler.ts"), "// "+p.text("hook handler"))
 	plugin := filepath.Join(state, "extensions", p.name("plugin directory"))
-	p.write(filepath.Join(plugin, "openclaw.plugin.json"), `{"id":`+quotedText(p.text("plugin id"))+`,"version":`+quotedText(p.shown("plugin version"))+`}`)
+	p.write(filepath.Join(plugin, "openclaw.plugin.json"), `{"id":`+quotedText(p.text("plugin id"))+`,"version":`+quotedText(p.text("plugin version"))+`}`)
 	p.write(filepath.Join(plugin, "package.json"), `{"name":`+quotedText(p.text("package name"))+`,"version":`+quotedText(p.text("package version"))+`}`)
 	p.write(filepath.Join(state, "workspace/memory", p.name("memory file")+".md"), p.shown("memory"))
 	p.write(filepath.Join(state, "credentials/whatsapp", p.name("account"), "creds.json"), `{"me":{"id":"1","name":`+quotedText(p.text("account name"))+`}}`)
