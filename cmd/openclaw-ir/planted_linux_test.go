@@ -307,7 +307,7 @@ var plantedLines = []plantedLine{
 	{"collect --root HOST --estimate", exitDone, true},
 	{"collect --root HOST --dry-run --json", exitDone, true},
 	{"collect --root HOST --snapshot --case-dir ../cases --case snaps -R recipients.txt --notify @TRUSTED/webhook.txt --to s3://evidence?endpoint=http://STORE", exitPartial, false},
-	{"collect --root HOST --snapshot --case-dir ../cases --case snaps -R recipients.txt --to away --to sftp://ir@127.0.0.1:1/in", exitUsage, true},
+	{"collect --root HOST --snapshot --case-dir ../cases --case snaps -R recipients.txt --to away --to sftp://ir@127.0.0.1:1/in", exitPartial, true},
 	{"collect --root HOST -R recipients.txt --to sftp://ir@127.0.0.1:1/in --ssh-key cut-ssh.key --host-key SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", anyCode, true},
 	{"collect --root HOST -R key.txt", exitUsage, false},
 	{"collect --root HOST -R recipients.txt --notify @TRUSTED/cut-webhook.txt --snapshot", exitUsage, false},
@@ -341,8 +341,8 @@ var plantedLines = []plantedLine{
 	{"analyze --root HOST --kind exec --format ecs --bulk http://STORE/claw --bulk-credentials bulk-7.txt", exitUsage, false},
 	{"analyze findings --root HOST --json", anyCode, false},
 	{"analyze findings --root HOST --ioc key.txt", anyCode, true},
-	{"analyze findings --root HOST --rules key.txt", anyCode, true},
-	{"analyze findings --root HOST --suppressions key.txt", anyCode, true},
+	{"analyze findings --root HOST --rules key.txt", exitUsage, true},
+	{"analyze findings --root HOST --suppressions key.txt", exitUsage, true},
 	{"analyze findings --root HOST --format ecs", anyCode, true},
 	{"analyze findings --root HOST --format ocsf --bulk http://STORE/claw", anyCode, true},
 	{"analyze findings --root HOST --format ocsf --bulk http://STORE/claw --dry-run", anyCode, true},
@@ -360,7 +360,7 @@ var plantedLines = []plantedLine{
 	{"analyze secrets HOST", anyCode, true},
 	{"analyze rules list --json", exitDone, true},
 	{"analyze rules show DLX-001 --json", exitDone, true},
-	{"analyze rules test key.txt --json", anyCode, true},
+	{"analyze rules test key.txt --json", exitUsage, true},
 	{"report --root HOST --yes -R recipients.txt --noticed SECRET", anyCode, false},
 	{"report --root HOST --dry-run", anyCode, true},
 	{"report --root HOST --yes --json --template abuse", anyCode, true},
@@ -373,7 +373,7 @@ var plantedLines = []plantedLine{
 	{"collect diff B.age HOST -i key.txt --json", anyCode, false},
 	{"collect diff B.age HOST -i key.txt", anyCode, true},
 	{"run --dry-run --json", exitDone, false},
-	{"run --yes --from analyze --state-dir STATE", anyCode, true},
+	{"run --yes --from analyze --state-dir STATE", exitUsage, true},
 	{"drill --yes --dir AGAIN/drill --json", exitDone, true},
 	{"doctor --json", anyCode, false},
 	{"man", exitDone, true},
@@ -398,7 +398,7 @@ func TestPlantedSecrets(t *testing.T) {
 	long := isLong()
 	versions := []string{"2026.9.6/stopped"}
 	if long {
-		versions = statetest.Versions()
+		versions = []string{"2026.1.30", "2026.7.1", "2026.9.6/stopped"} // each era's; a state takes two minutes
 	}
 	for _, version := range versions {
 		t.Run(strings.ReplaceAll(version, "/", "-"), func(t *testing.T) {
@@ -572,8 +572,8 @@ func (p *plantation) trap() {
 	p.search("the trace of a crash", errs.Bytes())
 }
 
-// passed is what the programs that are run may find in their environment.
-var passed = []string{"PATH", "LC_ALL", "HOME", "TZ", "XDG_RUNTIME_DIR", "PYTHONDONTWRITEBYTECODE", "PYTHONNOUSERSITE"}
+// passed is what the programs that are run may find in their environment. A shell that one of them runs sets PWD itself.
+var passed = []string{"PATH", "LC_ALL", "HOME", "TZ", "XDG_RUNTIME_DIR", "PYTHONDONTWRITEBYTECODE", "PYTHONNOUSERSITE", "PWD"}
 
 // children looks at the arguments and the environment of every program that is run, while a gateway has secrets in its own.
 func (p *plantation) children() {
