@@ -44,10 +44,10 @@ var (
 	harmlessTokens = strings.Fields("page next sync continuation cursor count max min total per num design stop eos bos " +
 		"pad special cancel cancellation csrf is has no input output prompt completion")
 	// qualifiers follow a name without changing what it names.
-	qualifiers = strings.Fields("pem value raw base64 b64 hex plain plaintext string current old new previous prev " +
+	qualifiers = strings.Fields("data pem value raw base64 b64 hex plain plaintext string current old new previous prev " +
 		"0 1 2 3 4 5 6 7 8 9")
 	// qualifiedNames are the keys under which an object of a secret's name may hold its value.
-	qualifiedNames = append([]string{"data", "private"}, qualifiers...)
+	qualifiedNames = append([]string{"private"}, qualifiers...)
 )
 
 func isWord(word string, words []string) bool { return slices.Contains(words, word) }

@@ -148,7 +148,7 @@ func TestStopsWhenAsked(t *testing.T) {
 func TestNames(t *testing.T) {
 	for name, want := range map[string]bool{
 		"token": true, "botToken": true, "GITHUB_TOKEN": true, "x-api-key": true, "APIKey": true, "apikey": true,
-		"clientSecret": true, "clientKey": true, "signing_secret": true, "privateKeyPem": true, "DB_PASSWORD": true, "--password": true,
+		"clientSecret": true, "clientKey": true, "client-key-data": true, "client-certificate-data": false, "keyData": false, "signing_secret": true, "privateKeyPem": true, "DB_PASSWORD": true, "--password": true,
 		"gateway.auth.token": true, "Authorization": true, "advSecretKey": true, "accessKey": true, "authToken2": false,
 		"publicKey": false, "sessionKey": false, "idempotencyKey": false, "maxTokens": false, "tokens": false,
 		"tokenFile": false, "nextPageToken": false, "monkey": false, "compass": false, "passing": false, "author": false,
