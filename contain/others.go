@@ -71,7 +71,7 @@ func othersOf(all []host.Process, users []uint32) []host.Process {
 	return slices.DeleteFunc(slices.Clone(all), func(p host.Process) bool {
 		theirs := slices.Contains(users, p.UID) || slices.Contains(users, p.EUID)
 		rests := slices.Contains([]string{"Z", "X", "T", "t"}, p.State)
-		return !theirs || rests || p.Role != "" || responders[p.PID] || isHelper(p)
+		return !theirs || rests || p.Role != "" || responders[p.PID] || isHelper(p) || isService(p)
 	})
 }
 
@@ -108,6 +108,19 @@ func (c *Containment) isDesktop(all []host.Process, users []uint32) bool {
 	return launched || runtime.GOOS == "darwin" || slices.ContainsFunc(all, func(p host.Process) bool {
 		return slices.Contains(users, p.UID) && slices.Contains(desktops, path.Base(string(p.Exe)))
 	})
+}
+
+// isService reports a process of a unit that root alone can have made: a user cannot move into one. Cron and at run what users ask for.
+func isService(p host.Process) bool {
+	for line := range strings.Lines(string(p.Cgroup)) {
+		_, rest, _ := strings.Cut(line, ":")
+		_, dir, _ := strings.Cut(strings.TrimSpace(rest), ":")
+		unit, ok := strings.CutPrefix(dir, "/system.slice/")
+		if ok && !slices.ContainsFunc([]string{"cron", "crond", "atd", "anacron"}, func(s string) bool { return strings.HasPrefix(unit, s+".service") }) {
+			return true
+		}
+	}
+	return false
 }
 
 func isHelper(p host.Process) bool {
