@@ -3,6 +3,7 @@ package contain
 import (
 	"context"
 	"fmt"
+	"os"
 	"path"
 	"runtime"
 	"slices"
@@ -15,7 +16,7 @@ import (
 
 // helpers are the programs that a user's session has running and that run nothing for others, by their place, which the kernel tells.
 var helpers = []string{
-	"systemd", "dbus-daemon", "dbus-broker", "dbus-broker-launch", "gpg-agent", "ssh-agent", "dirmngr", "pipewire", "wireplumber", "pulseaudio",
+	"systemd", "systemd-executor", "dbus-daemon", "dbus-broker", "dbus-broker-launch", "gpg-agent", "ssh-agent", "dirmngr", "pipewire", "wireplumber", "pulseaudio",
 	"gnome-keyring-daemon", "dconf-service", "gvfsd", "xdg-permission-store", "xdg-document-portal",
 }
 
@@ -125,6 +126,9 @@ func isService(p host.Process) bool {
 
 func isHelper(p host.Process) bool {
 	exe := string(p.Exe)
+	if exe == "" && os.Geteuid() != 0 {
+		return p.Comm == "(sd-pam)" // of the user's manager, which keeps its program from all but root
+	}
 	return !p.ExeDeleted && strings.HasPrefix(exe, "/usr/") && !strings.HasPrefix(exe, "/usr/local/") && slices.Contains(helpers, path.Base(exe))
 }
 
