@@ -149,6 +149,24 @@ func TestFreezeAndThaw(t *testing.T) {
 	}
 }
 
+// frozen freezes what there is and begins a containment of it.
+func frozen(ctx context.Context, t *testing.T, m contain.Machine) (*contain.Containment, *contain.Plan) {
+	t.Helper()
+	f, err := m.Freeze(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := m.Plan(ctx, f, nil, contain.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := contain.Begin(ctx, m, openCase(t), f, "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c, p
+}
+
 // TestStopKillsWhatComesBack stops a gateway that a script starts again and again.
 func TestStopKillsWhatComesBack(t *testing.T) {
 	if !inLab(t) {
@@ -164,18 +182,7 @@ func TestStopKillsWhatComesBack(t *testing.T) {
 	if !grows(t, out) {
 		t.Fatal("the program does not run")
 	}
-	f, err := m.Freeze(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, err := m.Plan(ctx, f, nil, contain.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := contain.Begin(ctx, m, openCase(t), f, "test")
-	if err != nil {
-		t.Fatal(err)
-	}
+	c, p := frozen(ctx, t, m)
 	for _, ch := range append(c.Stop(ctx, p), c.Watch(ctx, p, func() {})) {
 		if !ch.OK {
 			t.Errorf("%s: %s", ch.What, ch.Detail)
@@ -218,18 +225,7 @@ func TestEscapedIsTold(t *testing.T) {
 	if !grows(t, out) {
 		t.Fatal("the program does not run")
 	}
-	f, err := m.Freeze(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, err := m.Plan(ctx, f, nil, contain.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := contain.Begin(ctx, m, openCase(t), f, "test")
-	if err != nil {
-		t.Fatal(err)
-	}
+	c, p := frozen(ctx, t, m)
 	told := fmt.Sprint(append(c.Stop(ctx, p), c.Watch(ctx, p, func() {})))
 	told += fmt.Sprint(c.Verify(ctx))
 	if acts(t, out) && !strings.Contains(told, "with no sign of OpenClaw") {
