@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"io/fs"
 	"math/rand/v2"
 	"net"
@@ -39,7 +40,7 @@ func attack() {
 	_ = filepath.WalkDir(a.state, func(name string, e fs.DirEntry, err error) error {
 		if err == nil && e.Type().IsRegular() {
 			a.files = append(a.files, name)
-			a.texts[name], _ = os.ReadFile(name)
+			a.texts[name] = firstPart(name)
 		}
 		if err == nil && e.IsDir() {
 			a.dirs = append(a.dirs, name)
@@ -50,6 +51,17 @@ func attack() {
 	for n := 0; ; n++ {
 		a.step(n)
 	}
+}
+
+// firstPart is the text of a file, which another attacker may be making a terabyte long.
+func firstPart(name string) []byte {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	text, _ := io.ReadAll(io.LimitReader(f, 1<<20))
+	return text
 }
 
 // heal puts a file back that attackers have lost between them, so that there is always something to read.

@@ -69,6 +69,8 @@ func copyFile(to, from string, mode os.FileMode) error {
 		return err
 	}
 	defer in.Close()
+	syscall.ForkLock.RLock() // a child that is started meanwhile would hold it open, and the kernel runs nothing that is being written
+	defer syscall.ForkLock.RUnlock()
 	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
 		return err
