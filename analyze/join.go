@@ -36,18 +36,16 @@ type sessionState struct {
 	asker   *Asker
 	cwd     string
 	last    int64
-	calls   waiting // of wanted kinds, for their results
+	calls   map[string][]*Event // calls of wanted kinds that wait for their results
 	orphans map[string][]orphan
 }
 
-// waiting are calls by the key of their id. A host may hold a million sessions that have none.
-type waiting map[string][]*Event
-
-func (w *waiting) add(key string, e *Event) {
-	if *w == nil {
-		*w = waiting{}
+// addTo adds to what a map has under a key, and makes the map only then: a host may hold a million sessions that need none.
+func addTo[V any](m *map[string][]V, key string, v V) {
+	if *m == nil {
+		*m = map[string][]V{}
 	}
-	(*w)[key] = append((*w)[key], e)
+	(*m)[key] = append((*m)[key], v)
 }
 
 // An orphan is a result whose call has not been seen.
@@ -318,7 +316,7 @@ func (j *joiner) isNested(st *sessionState, e *Event, c *call) bool {
 	for _, outer := range st.calls[callKey(c.nestedIn)] {
 		if outer.Tool == e.Tool && (outer.What == e.What || e.isArguments()) {
 			key := callKey(c.id)
-			st.calls.add(key, outer)
+			addTo(&st.calls, key, outer)
 			return true
 		}
 	}
@@ -368,7 +366,7 @@ func (j *joiner) keep(st *sessionState, e Event) {
 		j.done(&e)
 		return
 	}
-	st.calls.add(key, &e)
+	addTo(&st.calls, key, &e)
 }
 
 // answers reports whether a result that was read first is a call's. In one source results follow their calls, so
@@ -398,11 +396,7 @@ func (j *joiner) results(st *sessionState, base *Event, it *item) {
 		}
 		e := *base
 		e.Call, e.Tool, e.CallID = i, o.tool, o.callID
-		key := callKey(o.callID)
-		if st.orphans == nil {
-			st.orphans = map[string][]orphan{}
-		}
-		st.orphans[key] = append(st.orphans[key], orphan{*o, e})
+		addTo(&st.orphans, callKey(o.callID), orphan{*o, e})
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"path"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/clawbook/openclaw-ir/internal/host"
@@ -258,12 +257,9 @@ func (p *Plan) isPaused(pr host.Process) bool {
 }
 
 func names(refs []Ref) string {
-	var words []string
-	for _, r := range refs[:min(len(refs), 5)] {
-		words = append(words, r.String())
+	words := make([]string, len(refs))
+	for i, r := range refs {
+		words[i] = r.String()
 	}
-	if len(refs) > 5 {
-		words = append(words, fmt.Sprintf("and %d more", len(refs)-5))
-	}
-	return strings.Join(words, ", ")
+	return listed(words)
 }

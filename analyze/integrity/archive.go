@@ -98,26 +98,12 @@ func (st *store) sessionsDir() string {
 	return ""
 }
 
-// maxDigested bounds a file whose digest is taken, in bytes: OpenClaw keeps all of its transcripts below 10 GB, and a sparse file of a
-// terabyte is made in no time.
+// maxDigested bounds a file whose digest is taken, in bytes: OpenClaw keeps all of its transcripts below 10 GB.
 const maxDigested = 1 << 30
 
 // digestOf is the SHA-256 of a file, in hex.
 func digestOf(fsys fs.FS, hostPath string) (string, error) {
-	f, err := fsys.Open(openclaw.FSName(hostPath))
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	h := sha256.New()
-	n, err := io.Copy(h, io.LimitReader(f, maxDigested+1))
-	if err == nil && n > maxDigested {
-		err = fmt.Errorf("larger than %d MiB; its digest was not taken", maxDigested>>20)
-	}
-	if err != nil {
-		return "", err
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
+	return openclaw.Digest(fsys, hostPath, maxDigested)
 }
 
 var (

@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -141,6 +140,9 @@ func holdOwn(cs *casefile.Case, root fs.FS, files []string) error {
 	return cs.WriteFile(ownName, all.Bytes())
 }
 
+// maxHeld bounds a file whose digest is taken, in bytes: OpenClaw keeps a store below 10 GB.
+const maxHeld = 16 << 30
+
 // notHeldPrint stands for a file that no bundle holds whole. No fingerprint is like it.
 const notHeldPrint = "too large"
 
@@ -153,11 +155,11 @@ func fingerprintsNow(cs *casefile.Case, root fs.FS, files []string) (map[string]
 	print := secret.NewFingerprinter(salt)
 	now := map[string]string{}
 	for _, file := range files {
-		sum, err := fileDigest(root, file)
+		sum, err := openclaw.Digest(root, file, maxHeld)
 		if openclaw.IsAbsent(err) {
 			continue
 		}
-		if errors.Is(err, errTooLargeToHold) {
+		if errors.Is(err, openclaw.ErrTooLarge) {
 			now[file] = notHeldPrint
 			continue
 		}
@@ -194,30 +196,4 @@ func strike(cs *casefile.Case, index string, want map[string]string) error {
 		}
 	}
 	return lines.Err()
-}
-
-// maxHeld bounds a file whose digest is taken, in bytes: OpenClaw keeps a store below 10 GB, and a sparse file of a terabyte is made in
-// no time.
-const maxHeld = 16 << 30
-
-var errTooLargeToHold = errors.New("larger than what a bundle holds")
-
-func fileDigest(root fs.FS, file string) (string, error) {
-	f, err := root.Open(strings.TrimPrefix(file, "/"))
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	if fi, err := f.Stat(); err == nil && fi.Size() > maxHeld {
-		return "", errTooLargeToHold
-	}
-	h := sha256.New()
-	n, err := io.Copy(h, io.LimitReader(f, maxHeld+1))
-	if err == nil && n > maxHeld {
-		err = errTooLargeToHold
-	}
-	if err != nil {
-		return "", err
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
 }

@@ -1,7 +1,10 @@
 package openclaw
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"path"
@@ -45,6 +48,34 @@ func readSmall(fsys fs.FS, hostPath string) ([]byte, []Gap) {
 		return text, readGap(hostPath, err)
 	}
 	return text, nil
+}
+
+// ErrTooLarge means that a file is larger than what is read of one.
+var ErrTooLarge = errors.New("larger than is read of a file")
+
+// Digest is the SHA-256 of a file of the host, in hex. One of more than limit bytes is not read to its end, for a sparse file of a
+// terabyte is made in no time: the error wraps [ErrTooLarge].
+func Digest(fsys fs.FS, hostPath string, limit int64) (string, error) {
+	f, err := fsys.Open(FSName(hostPath))
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return "", err
+	}
+	h := sha256.New()
+	n := info.Size()
+	if n <= limit { // by now it may have grown
+		if n, err = io.Copy(h, io.LimitReader(f, limit+1)); err != nil {
+			return "", err
+		}
+	}
+	if n > limit {
+		return "", fmt.Errorf("%w: more than %d MiB; its digest was not taken", ErrTooLarge, limit>>20)
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
 // readGap turns a read error into a gap. What does not exist is none.

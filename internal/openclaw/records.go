@@ -108,11 +108,12 @@ func (r *recordReader) file() {
 		return
 	}
 	defer f.Close()
+	data := host.NewData(r.ctx, f)
 	if r.source.Zstd {
-		r.unpack(host.NewData(r.ctx, f), r.source.Session)
+		r.unpack(data, r.source.Session)
 		return
 	}
-	r.lines(host.NewData(r.ctx, f), r.source.Session)
+	r.lines(data, r.source.Session)
 }
 
 // unpack reads a zstd stream's lines. A bomb is cut at maxUnpacked, and that is a gap.
