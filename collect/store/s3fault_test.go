@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -29,27 +30,37 @@ func between(t *testing.T, s *storetest.S3, change func(*http.Response) error) s
 	return strings.TrimPrefix(server.URL, "http://")
 }
 
-// TestS3AnswerLost has the server do what it was asked for, and its answer get lost.
+// TestS3AnswerLost has the server do what it was asked for, and its answer get lost: once, or each time that it is asked to store.
 func TestS3AnswerLost(t *testing.T) {
 	s := storetest.StartS3(t, t.TempDir())
 	data, _ := sealedBytes(t, 6<<20)
-	for _, size := range []int64{5 << 20, 16 << 20} {
-		for _, lost := range []string{http.MethodPost, http.MethodPut} {
-			name := fmt.Sprintf("B-%d-%s", size, lost)
-			var times atomic.Int64
-			at := between(t, s, func(r *http.Response) error {
-				// Of an upload in parts, what ends it.
-				if q := r.Request.URL.Query(); r.Request.Method == lost && !q.Has("uploads") && times.Add(1) == 1 {
-					return errors.New("lost")
-				}
-				return nil
-			})
-			if err := put(t, open(t, s.Via(at), Options{PartSize: size}), name, data); err != nil {
-				t.Errorf("%s: %v", name, err)
+	for _, c := range []struct {
+		name     string
+		partSize int64
+		lost     string // the method whose answers are lost
+		times    int64
+	}{
+		{"parts-completed", 5 << 20, http.MethodPost, 1},
+		{"parts-sent", 5 << 20, http.MethodPut, 1},
+		{"whole", 16 << 20, http.MethodPut, 1},
+		{"whole-always", 16 << 20, http.MethodPut, math.MaxInt64},
+	} {
+		var times atomic.Int64
+		at := between(t, s, func(r *http.Response) error {
+			// Of an upload in parts, what ends it.
+			if q := r.Request.URL.Query(); r.Request.Method == c.lost && !q.Has("uploads") && times.Add(1) <= c.times {
+				return errors.New("lost")
 			}
-			if got := s.Stored(t, name); !bytes.Equal(got, data) {
-				t.Errorf("%s: %d bytes stored", name, len(got))
-			}
+			return nil
+		})
+		if err := put(t, open(t, s.Via(at), Options{PartSize: c.partSize}), c.name, data); err != nil {
+			t.Errorf("%s: %v", c.name, err)
+		}
+		if got := s.Stored(t, c.name); !bytes.Equal(got, data) {
+			t.Errorf("%s: %d bytes stored", c.name, len(got))
+		}
+		if times.Load() == 0 {
+			t.Errorf("%s: no answer was lost", c.name)
 		}
 	}
 }

@@ -156,12 +156,22 @@ func (u *upload) sendWhole(ctx context.Context) error {
 		o.UserMetadata[checksumHeader] = encode(u.sums[0])
 	}
 	return u.try(ctx, 0, func(ctx context.Context, r io.Reader) error {
+		if u.tried && u.there(ctx) {
+			return final(&refusal{code: minio.PreconditionFailed})
+		}
 		info, err := u.client.PutObject(ctx, u.bucket.name, u.key(u.name), r, u.size, "", hex.EncodeToString(u.sums[0][:]), o)
 		if err != nil {
 			return u.explain(err)
 		}
 		return sameChecksum(info.ChecksumSHA256, encode(u.sums[0]))
 	})
+}
+
+// there reports whether the name is taken, as far as these credentials can see. A store that refuses to replace it may cut the connection
+// before its answer is read, every time.
+func (u *upload) there(ctx context.Context) bool {
+	_, err := u.client.StatObject(ctx, u.bucket.name, u.key(u.name), minio.StatObjectOptions{})
+	return err == nil
 }
 
 // try sends part i, again if the connection is cut.
