@@ -36,12 +36,10 @@ func (e *SecretError) Error() string {
 //
 // A value that stands in empty, the same file made of an empty story, is a word of this program's own and tells nothing.
 func Scan(name string, data, empty []byte, set *secret.Set) error {
-	own := found(name, empty, set)
-	var prints []string
-	for _, p := range found(name, data, set) {
-		if !slices.Contains(own, p) {
-			prints = append(prints, p)
-		}
+	prints := found(name, data, set)
+	if len(prints) > 0 {
+		own := found(name, empty, set)
+		prints = slices.DeleteFunc(prints, func(p string) bool { return slices.Contains(own, p) })
 	}
 	if len(prints) > 0 {
 		return &SecretError{name, prints}
@@ -77,6 +75,9 @@ func readings(text string) iter.Seq[string] {
 				return
 			}
 			for _, undo := range undoings {
+				if len(all) == maxReadings {
+					break
+				}
 				t := undo(all[i])
 				switch {
 				case t == all[i]:
@@ -84,7 +85,7 @@ func readings(text string) iter.Seq[string] {
 					if !yield(t) {
 						return
 					}
-				case len(all) < maxReadings && !slices.Contains(all, t):
+				case !slices.Contains(all, t):
 					all = append(all, t)
 				}
 			}

@@ -19,8 +19,9 @@ type automaton struct {
 func newAutomaton(words []string) *automaton {
 	a := &automaton{words: words}
 	a.columns = (a.classify(words) + 1) &^ 1
-	next := make([]int32, a.columns) // 0 is "none" until the failure links fill it
-	a.ends = [][]int32{nil}
+	states := countStates(words)
+	next := make([]int32, a.columns, states*a.columns) // 0 is "none" until the failure links fill it
+	a.ends = make([][]int32, 1, states)
 	for id, word := range words {
 		word = withoutBreaks(word)
 		state := 0
@@ -28,7 +29,7 @@ func newAutomaton(words []string) *automaton {
 			at := state*a.columns + int(a.classes[word[i]])
 			if next[at] == 0 {
 				next[at] = int32(len(a.ends))
-				next = append(next, make([]int32, a.columns)...)
+				next = next[:len(next)+a.columns]
 				a.ends = append(a.ends, nil)
 			}
 			state = int(next[at])
@@ -37,6 +38,25 @@ func newAutomaton(words []string) *automaton {
 	}
 	a.link(next)
 	return a
+}
+
+// countStates counts the beginnings that words have, the empty one included: with the words in order, each adds what it does not share
+// with the one before.
+func countStates(words []string) int {
+	sorted := make([]string, len(words))
+	for i, word := range words {
+		sorted[i] = withoutBreaks(word)
+	}
+	slices.Sort(sorted)
+	n, last := 1, ""
+	for _, word := range sorted {
+		shared := 0
+		for shared < min(len(word), len(last)) && word[shared] == last[shared] {
+			shared++
+		}
+		n, last = n+len(word)-shared, word
+	}
+	return n
 }
 
 // classify numbers the bytes that occur in words from 2 on, all others being 1, and gives each byte the class
@@ -85,15 +105,19 @@ func (a *automaton) link(next []int32) {
 			queue = append(queue, child)
 		}
 	}
+	goal := make([]uint32, len(a.ends)) // what a cell says that leads to a state
+	for state, ends := range a.ends {
+		goal[state] = uint32(state * a.columns)
+		if len(ends) > 0 {
+			goal[state] |= 1
+		}
+	}
 	a.table = make([]uint32, len(next))
 	for i, state := range next {
-		a.table[i] = uint32(int(state) * a.columns)
-		if len(a.ends[state]) > 0 {
-			a.table[i] |= 1
-		}
-		if i%a.columns == 0 {
-			a.table[i] = uint32(i / a.columns)
-		}
+		a.table[i] = goal[state]
+	}
+	for state := range a.ends {
+		a.table[state*a.columns] = uint32(state)
 	}
 }
 

@@ -31,11 +31,23 @@ const (
 // foldLiteral writes ASCII letters small, with them the only two other runes that differ from one of them in case
 // alone, ſ and the Kelvin sign, and all white space as a space.
 func foldLiteral(s string) string {
-	b := []byte(oddLetters.Replace(s))
+	if !isASCII(s) {
+		s = oddLetters.Replace(s)
+	}
+	b := []byte(s)
 	for i, c := range b { // not a rune at a time: what is no UTF-8 must stay as it is
 		b[i] = foldByte(c)
 	}
 	return string(b)
+}
+
+func isASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
 }
 
 func foldByte(c byte) byte {

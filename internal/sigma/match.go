@@ -228,7 +228,7 @@ func (m *Matcher) locate(p scanned, e evidence) (start, end int) {
 	from, to := max(0, end-before), min(len(text), end+after)
 	cost := (to - from) * (10 + len(e.regex.exact.Inst)/20)
 	if m.budget.units -= cost; m.budget.units > 0 {
-		if at := e.regex.FindStringIndex(text[from:to]); at != nil {
+		if at := e.regex.where().FindStringIndex(text[from:to]); at != nil {
 			return from + at[0], from + at[1]
 		}
 	}

@@ -58,7 +58,7 @@ func referenceTest(t *test, rec *Record) bool {
 
 func referencePattern(p *pattern, text string) bool {
 	if p.regex != nil {
-		return p.regex.MatchString(text)
+		return p.regex.where().MatchString(text)
 	}
 	g, ok := p.matcher.(*glob)
 	if !ok {

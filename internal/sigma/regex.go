@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"regexp/syntax"
 	"slices"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 )
@@ -13,7 +14,7 @@ import (
 // regex is a regular expression. Go's regexp package says where it matches; that it does not, which is the answer
 // nearly always, the automatons of its programs say about fifty times as fast.
 type regex struct {
-	*regexp.Regexp
+	where   func() *regexp.Regexp // compiled when it is first asked for: most rules match nothing
 	exact   *program
 	relaxed *program // matches all that exact does and more; nil if that needs no fewer states
 	need    [][]string
@@ -22,15 +23,13 @@ type regex struct {
 
 // newRegex compiles a regular expression, which must be of a bounded size.
 func newRegex(text string) (*regex, error) {
-	compiled, err := regexp.Compile(text)
+	tree, err := syntax.Parse(text, syntax.Perl)
 	if failed := new(syntax.Error); errors.As(err, &failed) {
 		return nil, errors.New(failed.Code.String()) // without the text, which may be long
-	}
-	re := &regex{Regexp: compiled}
-	tree, err := syntax.Parse(text, syntax.Perl)
-	if err != nil {
+	} else if err != nil {
 		return nil, err
 	}
+	re := &regex{where: sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(text) })}
 	re.need, re.begin = required(tree)
 	if re.exact, err = newProgram(tree); err != nil {
 		return nil, err
