@@ -80,6 +80,7 @@ func TestBounds(t *testing.T) {
 					t.Errorf("%s leaves something out, but ends with exit code %d: %s", thing.cuts, whole[i].Exit, whole[i].said)
 				}
 				table.add(thing.name, whole)
+				t.Log(boundsRow(thing.size(), whole))
 			})
 		}
 	})
@@ -204,18 +205,19 @@ func (b *boundsTable) text() string {
 		out.WriteString(" " + line.name + " |")
 	}
 	out.WriteString("\n|---|" + strings.Repeat("---|", b.lines) + "\n")
-	row := func(name string, cells []spent) {
-		fmt.Fprintf(&out, "| %s |", name)
-		for _, c := range cells {
-			fmt.Fprintf(&out, " %d MB, %.1f s, %d |", c.Peak<<10/1e6, float64(c.CPU)/1000, c.Exit)
-		}
-		out.WriteString("\n")
-	}
-	row("an ordinary host", b.base)
+	out.WriteString(boundsRow("an ordinary host", b.base))
 	for _, thing := range hostileThings {
 		if cells := b.rows[thing.name]; cells != nil {
-			row(thing.size(), cells)
+			out.WriteString(boundsRow(thing.size(), cells))
 		}
 	}
 	return out.String()
+}
+
+func boundsRow(name string, cells []spent) string {
+	row := "| " + name + " |"
+	for _, c := range cells {
+		row += fmt.Sprintf(" %d MB, %.1f s, %d |", c.Peak<<10/1e6, float64(c.CPU)/1000, c.Exit)
+	}
+	return row + "\n"
 }

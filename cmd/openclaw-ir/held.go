@@ -72,7 +72,11 @@ func requireHeld(cs *casefile.Case, root *host.Root, files []string, override bo
 		note := fmt.Sprintf("%d files are changed that no sealed bundle holds, first %q", len(missing), missing[0])
 		return cs.Append(casefile.Entry{Action: "without evidence", Object: missing[0], Result: "as asked", Note: note})
 	}
-	return &codeError{exitFailed, fmt.Errorf("no sealed bundle of case %q holds %q as it is now, and %d files more", cs.Name(), missing[0], len(missing)-1), []string{
+	text := fmt.Sprintf("no sealed bundle of case %q holds %q as it is now", cs.Name(), missing[0])
+	if more := len(missing) - 1; more > 0 {
+		text += ", nor " + plural(more, "other file")
+	}
+	return &codeError{exitFailed, errors.New(text), []string{
 		"openclaw-ir collect --case " + cs.Name() + " -R recipients.txt, then again; --without-evidence goes on without, on the record",
 	}}
 }

@@ -115,6 +115,7 @@ var hostileThings = []hostileThing{
 	{name: "100,000 links in chains and circles", part: 4, make: func(h *hostile) { h.links(100_000) }},
 	{name: "paths of 410,000 bytes, 10,000 deep", make: func(h *hostile) { h.deep(10_000) }},
 	{name: "100,000 automations", part: 2, make: func(h *hostile) { h.automations(100_000) }},
+	{name: "records of 1,000,000 fields, rows of 2,000", make: func(h *hostile) { h.wide(1_000_000) }},
 	{name: "configuration of 1,000,000 keys", part: 4, make: func(h *hostile) { h.keys(1_000_000) }},
 }
 
@@ -387,4 +388,25 @@ func (h *hostile) keys(n int) {
 		}
 		w.WriteString("}}")
 	})
+}
+
+// wide writes records with many fields, wherever a record is read: of a transcript, of what a tool is called with, of a log, of the
+// lists of sessions and devices, and rows with as many columns as SQLite allows.
+func (h *hostile) wide(n int) {
+	var b strings.Builder
+	for i := range n / h.scale {
+		fmt.Fprintf(&b, `"k%d":"v",`, i)
+	}
+	fields := b.String()
+	h.file(sessionsDir+"wide.jsonl", `{`+fields+call(1, "id")[1:]+strings.Replace(call(2, "id"), `{"command"`, `{`+fields+`"command"`, 1)+call(3, "after"))
+	h.file("tmp/openclaw/openclaw-2026-11-20.log", `{`+fields+`"0":"x","time":"2026-11-20T08:00:00.000Z"}`+"\n")
+	h.file(sessionsDir+"sessions.json", `{`+fields+`"agent:main:main":{"sessionId":"wide"}}`)
+	h.file(stateDir+"devices/paired.json", `{`+fields+`"d":{"deviceId":"d"}}`)
+	columns := make([]string, 2000-2)
+	for i := range columns {
+		columns[i] = fmt.Sprintf("c%d", i)
+	}
+	h.sql(agentDB, fmt.Sprintf(`PRAGMA user_version=23; CREATE TABLE transcript_events(session_id, seq, %s);
+		INSERT INTO transcript_events(session_id, seq) WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n+1 FROM r WHERE n < %d) SELECT 's', n FROM r`,
+		strings.Join(columns, ","), n/h.scale/100))
 }

@@ -120,9 +120,23 @@ func Rewrite(owner Owner, path string, text []byte, was FileState, mode fs.FileM
 		}
 		defer s.close()
 		now, err = s.rewrite(text, was, mode)
-		return err
+		return explainRefusal(err, path)
 	})
 	return now, err
+}
+
+// explainRefusal adds to an error that says that a file may not be changed whether the file or its directory is marked so: an intruder
+// marks what is to stay, and then root is refused too.
+func explainRefusal(err error, path string) error {
+	if !errors.Is(err, unix.EPERM) {
+		return err
+	}
+	for _, p := range []string{path, filepath.Dir(path)} {
+		if x, xerr := extraAt(unix.AT_FDCWD, p); xerr == nil && (x.Immutable || x.AppendOnly) {
+			return fmt.Errorf("%w: %q is marked so that nobody changes it; root takes that away with %s, then again", err, p, unmark)
+		}
+	}
+	return err
 }
 
 // makeDir makes a directory, and those above it.
@@ -325,7 +339,7 @@ func Remove(owner Owner, path string, was FileState) error {
 			return err
 		}
 		if err := s.remove(s.base); err != nil {
-			return err
+			return explainRefusal(err, path)
 		}
 		return s.sync()
 	})

@@ -2,6 +2,7 @@ package host
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -199,4 +200,67 @@ func TestChangedInTheLastMoment(t *testing.T) {
 func swapParent(y yard, file string) error {
 	dir := filepath.Dir(file)
 	return errors.Join(os.Rename(dir, dir+".moved"), os.Symlink(y.root, dir), os.Rename(y.root+"/shadow", y.root+"/config"), os.Rename(y.root+"/config", y.root+"/shadow"))
+}
+
+// TestMarkedFile says of a file, or a directory, that is marked as immutable why root may not change it, and what takes the mark away.
+func TestMarkedFile(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("only root may mark a file")
+	}
+	for marked, inDir := range map[string]bool{"file": false, "directory": true} {
+		t.Run(marked, func(t *testing.T) {
+			dir := t.TempDir()
+			path := filepath.Join(dir, "openclaw.json")
+			was, err := Rewrite(Owner{}, path, []byte("{}"), FileState{}, 0o600)
+			if err != nil {
+				t.Fatal(err)
+			}
+			at := path
+			if inDir {
+				at = dir
+			}
+			mark(t, at)
+			_, err = Rewrite(Owner{}, path, []byte("[]"), was, 0o600)
+			wantMarked(t, err, at)
+			wantMarked(t, Remove(Owner{}, path, was), at)
+			wantMarked(t, AsAt(Owner{}, path, func() error { return os.Remove(path) }), at)
+			if got, _, err := ReadFile(Owner{}, path); err != nil || string(got) != "{}" {
+				t.Errorf("it holds %q, %v", got, err)
+			}
+			names, err := os.ReadDir(dir)
+			if err != nil || len(names) != 1 {
+				t.Errorf("left in the directory: %v, %v", names, err)
+			}
+		})
+	}
+}
+
+// mark sets the flag of chattr +i until the test ends.
+func mark(t *testing.T, path string) {
+	t.Helper()
+	const immutable = 0x10 // FS_IMMUTABLE_FL of linux/fs.h
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	flags, err := unix.IoctlGetInt(int(f.Fd()), unix.FS_IOC_GETFLAGS)
+	if err == nil {
+		err = unix.IoctlSetPointerInt(int(f.Fd()), unix.FS_IOC_SETFLAGS, flags|immutable)
+	}
+	if err != nil {
+		t.Skipf("this file system marks nothing: %v", err)
+	}
+	t.Cleanup(func() {
+		defer f.Close()
+		if err := unix.IoctlSetPointerInt(int(f.Fd()), unix.FS_IOC_SETFLAGS, flags); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func wantMarked(t *testing.T, err error, at string) {
+	t.Helper()
+	if !errors.Is(err, unix.EPERM) || !strings.Contains(err.Error(), fmt.Sprintf("%q is marked so that nobody changes it; root takes that away with chattr -i -a,", at)) {
+		t.Errorf("got %v", err)
+	}
 }

@@ -100,6 +100,9 @@ func (p *place) open() (int, error) {
 	if errors.Is(err, unix.EPERM) && noAtime != 0 {
 		fd, err = openat(p.dir, p.base, flags) // only a file's owner and root may leave its access time alone
 	}
+	if errors.Is(err, unix.EAGAIN) {
+		return -1, fmt.Errorf("%w: another process holds a lease on it; in a minute it can be opened", err)
+	}
 	if err != nil {
 		return -1, err
 	}

@@ -30,6 +30,9 @@ func statTimes(st *syscall.Stat_t) (mtime, ctime, atime time.Time) {
 	return time.Unix(st.Mtim.Unix()).UTC(), time.Unix(st.Ctim.Unix()).UTC(), time.Unix(st.Atim.Unix()).UTC()
 }
 
+// unmark is the program that takes away what Extra calls immutable and append-only.
+const unmark = "chattr -i -a"
+
 func extraAt(dir int, name string) (Extra, error) {
 	var x unix.Statx_t
 	const flags = unix.AT_EMPTY_PATH | unix.AT_SYMLINK_NOFOLLOW | unix.AT_NO_AUTOMOUNT

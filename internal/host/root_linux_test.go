@@ -230,3 +230,25 @@ func TestMovedDirectory(t *testing.T) {
 	}
 	w.leave()
 }
+
+// TestLeasedFile says what holds back a file that another process has a lease on, and does not wait for it.
+func TestLeasedFile(t *testing.T) {
+	dir := t.TempDir()
+	f, err := os.Create(filepath.Join(dir, "leased"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := unix.FcntlInt(f.Fd(), unix.F_SETLEASE, unix.F_WRLCK); err != nil {
+		t.Skipf("this file system has no leases: %v", err)
+	}
+	root, err := OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	_, err = root.Open("leased")
+	if !errors.Is(err, unix.EAGAIN) || !strings.Contains(err.Error(), "a lease on it") {
+		t.Errorf("got %v", err)
+	}
+}

@@ -24,6 +24,9 @@ func statTimes(st *syscall.Stat_t) (mtime, ctime, atime time.Time) {
 	return time.Unix(st.Mtimespec.Unix()).UTC(), time.Unix(st.Ctimespec.Unix()).UTC(), time.Unix(st.Atimespec.Unix()).UTC()
 }
 
+// unmark is the program that takes away what Extra calls immutable and append-only.
+const unmark = "chflags nouchg,noschg,nouappnd,nosappnd"
+
 func extraAt(dir int, name string) (Extra, error) {
 	var st unix.Stat_t
 	var err error

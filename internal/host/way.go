@@ -93,7 +93,7 @@ func AsAt(owner Owner, path string, do func() error) error {
 		} else if errors.Is(err, ErrNotTrusted) {
 			return err
 		}
-		return do() // which says what else is wrong
+		return explainRefusal(do(), path) // it says what else is wrong
 	})
 }
 
