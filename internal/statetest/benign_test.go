@@ -34,6 +34,9 @@ func events(t *testing.T, dir string) (counts map[analyze.Kind]int, commands map
 }
 
 func TestBenign(t *testing.T) {
+	if statetest.Raced() {
+		t.Skip("one goroutine generates")
+	}
 	for _, version := range statetest.BenignVersions() {
 		t.Run(version, func(t *testing.T) {
 			counts, commands := events(t, statetest.Benign(t, version, 1))
@@ -57,6 +60,9 @@ func TestBenign(t *testing.T) {
 }
 
 func TestBenignIsTheSameEachTime(t *testing.T) {
+	if statetest.Raced() {
+		t.Skip("one goroutine generates")
+	}
 	content := func(seed uint64) string {
 		dir := statetest.Benign(t, "2026.3.31", seed)
 		data := ""
