@@ -481,12 +481,13 @@ func (f *Firewall) restore(m Machine, paths []string) error {
 		case err != nil || now == file.Was:
 		case !file.Was.Exists:
 			err = host.Remove(ourselves(), path, now)
-			_ = os.Remove(filepath.Join(m.Root.Dir(), ownDir)) // stays while something is in it
 		default:
 			_, err = host.Rewrite(ourselves(), path, []byte(file.Text), now, os.FileMode(file.Was.Mode&0o777))
 		}
 		errs = append(errs, err)
+		_ = host.RemoveTemporary(ourselves(), filepath.Dir(path)) // of a run that was killed
 	}
+	_ = os.Remove(onDisk(m, ownDir)) // stays while something is in it
 	return errors.Join(errs...)
 }
 
