@@ -11,6 +11,7 @@ import (
 	"iter"
 	"maps"
 	"time"
+	"unicode/utf8"
 
 	"filippo.io/age"
 	"github.com/klauspost/compress/zstd"
@@ -145,11 +146,15 @@ func (w *Writer) begin(row *Row, typeflag byte) error {
 	}
 	start := w.frames.off
 	// The special bits stay in the manifest: a stock tar run by root would bring setuid files to life.
-	err = w.tar.WriteHeader(&tar.Header{
+	h := &tar.Header{
 		Typeflag: typeflag, Name: name, Linkname: row.Link, Size: row.Size, Mode: int64(row.Mode & 0o777),
 		Uid: int(row.UID), Gid: int(row.GID), ModTime: row.Mtime, Format: tar.FormatPAX,
-	})
-	if err != nil {
+	}
+	if !utf8.ValidString(name) || !utf8.ValidString(row.Link) {
+		// pax(1) has names be UTF-8 unless this says that they are bytes. Without it bsdtar, macOS's tar, ends with an error.
+		h.PAXRecords = map[string]string{"hdrcharset": "BINARY"}
+	}
+	if err := w.tar.WriteHeader(h); err != nil {
 		return fmt.Errorf("writing bundle: %w", err)
 	}
 	row.At, row.HeaderSize = w.frames.off, w.frames.off-start
