@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/clawbook/openclaw-ir/internal/host"
 )
@@ -181,8 +182,9 @@ func (x *extractor) content(name string, m Member) error {
 	x.left.Bytes -= n
 	x.report.Bytes += n
 	err = errors.Join(err, f.Close())
-	if !m.Mtime.IsZero() {
-		// Times are a service to the reader; the manifest is the record.
+	if m.Mtime.Equal(time.Unix(0, m.Mtime.UnixNano())) {
+		// Times are a service to the reader; the manifest is the record. Chtimes counts nanoseconds, and would make another time of one
+		// that those do not reach, such as of the year 2400.
 		_ = x.root.Chtimes(name, m.Mtime, m.Mtime)
 	}
 	return err

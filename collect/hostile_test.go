@@ -323,6 +323,21 @@ func checkModes(t *testing.T, dir string) {
 	}
 }
 
+// A time that Go cannot set leaves the file with that of its writing: another one would be a lie about the evidence.
+func TestExtractFarTimes(t *testing.T) {
+	id, dir := newKey(t), filepath.Join(t.TempDir(), "out")
+	c := crafted{members: []tar.Header{{Name: "past", ModTime: time.Date(1500, 1, 1, 0, 0, 0, 5, time.UTC)}, {Name: "future", ModTime: time.Date(2400, 1, 1, 0, 0, 0, 5, time.UTC)}}}
+	report, err := Extract(t.Context(), open(t, c.seal(t, id), id).Members(t.Context()), dir, Limits{})
+	if err != nil || len(report.Problems) > 0 {
+		t.Fatal(report, err)
+	}
+	for _, m := range c.members {
+		if info, err := os.Stat(filepath.Join(dir, m.Name)); err != nil || time.Since(info.ModTime()).Abs() > 24*time.Hour {
+			t.Errorf("%s: %v, %v", m.Name, info.ModTime(), err)
+		}
+	}
+}
+
 func TestExtractLimits(t *testing.T) {
 	key := failKey{newKey(t)}
 	bundle, _ := build(t, key.id, func(w *Writer) {
