@@ -25,17 +25,18 @@ type Origin struct {
 	cutter
 }
 
-// Shortened says how many texts were shortened so far.
-func (o *Origin) Shortened() int64 { return o.Cut }
-
-// maxIndexed is the longest string that OpenSearch and Elasticsearch index, less what an escape may add; bytes.
+// maxIndexed is the longest string that OpenSearch and Elasticsearch index, less what an escape may add; bytes. A cell of a
+// spreadsheet holds as much, and Python's csv module reads no table with one of more than four times that.
 const maxIndexed = 32_000
 
-// A cutter shortens what is too long to be indexed.
+// A cutter shortens what is too long for those who read it.
 type cutter struct {
 	// Cut counts the strings that were shortened.
 	Cut int64
 }
+
+// Shortened says how many texts were shortened so far.
+func (c *cutter) Shortened() int64 { return c.Cut }
 
 func (c *cutter) cut(s string) string {
 	if len(s) <= maxIndexed {

@@ -256,6 +256,7 @@ var columns = []string{"time", "kind", "id", "agent", "session", "session_key", 
 type CSV struct {
 	r *Renderer
 	w *csv.Writer
+	cutter
 }
 
 // formula is what a spreadsheet computes, with what may stand before it. Tabs and ends of lines are escaped already.
@@ -281,7 +282,7 @@ func (c *CSV) Write(e *Event) error {
 		rec.Level, rec.Rule,
 	}
 	for i, cell := range cells {
-		cells[i] = formula.ReplaceAllString(console.Escape(cell), "$1'$2")
+		cells[i] = c.cut(formula.ReplaceAllString(console.Escape(cell), "$1'$2"))
 	}
 	return c.w.Write(cells)
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"hash/maphash"
 	"slices"
@@ -302,6 +303,23 @@ func TestCSVCells(t *testing.T) {
 	got := fmt.Sprintf("%q", []string{rows[1][10], rows[1][8], rows[1][11], rows[1][12]})
 	if want := fmt.Sprintf("%q", []string{`'=cmd|' /C calc'!A0`, "'-x", `a\nb`, `"q",`}); got != want {
 		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+// A spreadsheet takes no cell that is longer, and Python no table with one: a single command would hide all that comes after it.
+func TestCSVCellsAreBounded(t *testing.T) {
+	e := &Event{Kind: KindExec, Source: &openclaw.Source{Path: "/x"}, Asker: unknownAsker, What: strings.Repeat("=;", 100_000)}
+	var table bytes.Buffer
+	c, err := NewCSV(&table, renderer())
+	if err == nil {
+		err = errors.Join(c.Write(e), c.Flush())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows, err := csv.NewReader(&table).ReadAll()
+	if err != nil || len(rows) != 2 || len(rows[1][10]) > 32_767 || c.Shortened() != 1 {
+		t.Errorf("%d rows, %v, %d cells were shortened", len(rows), err, c.Shortened())
 	}
 }
 

@@ -253,6 +253,7 @@ func fingerprintSalt(c *cli.Context, e env) ([]byte, error) {
 type eventWriter interface {
 	Write(*analyze.Event) error
 	Flush() error
+	Shortened() int64 // how many texts were
 }
 
 func printTimeline(c *cli.Context, e env, src *source, sink documentSink, report *analyze.Report, r *analyze.Renderer, g analyze.Grep) error {

@@ -30,10 +30,10 @@ func newShaper(format string, src *source, r *analyze.Renderer) shaper {
 	return &analyze.ECS{Origin: from}
 }
 
-// sayCut warns of texts that were shortened to be indexed.
+// sayCut warns of texts that were shortened.
 func sayCut(e env, n int64) {
 	if n > 0 {
-		e.console.Warningf("%d texts were shortened to what a store of logs indexes; --format jsonl has them whole", n)
+		e.console.Warningf("%d texts were shortened to what a store of logs or a spreadsheet takes; --format jsonl has them whole", n)
 	}
 }
 

@@ -33,16 +33,9 @@ func newEventWriter(c *cli.Context, e env, src *source, sink documentSink, r *an
 		return hitWriter{func(h analyze.Hit) error { return lines.Write(r.Record(h.Event)) }, flush}, nil
 	case format == "csv":
 		w, err := analyze.NewCSV(out, r)
-		return wrap(w, out), err
+		return wrap(e, w, out), err
 	case format == "timesketch":
-		w := analyze.NewTimesketch(out, r)
-		h := wrap(w, out)
-		end := h.end
-		h.end = func(cover *analyze.Coverage) error {
-			sayCut(e, w.Cut)
-			return end(cover)
-		}
-		return h, nil
+		return wrap(e, analyze.NewTimesketch(out, r), out), nil
 	default:
 		return hitWriter{}, usageError("formats are "+formatNames, "no such format: %q", format)
 	}
@@ -58,10 +51,11 @@ func shapedWriter(ctx context.Context, e env, shape shaper, sink documentSink) h
 	}
 }
 
-func wrap(w eventWriter, out *bufio.Writer) hitWriter {
+func wrap(e env, w eventWriter, out *bufio.Writer) hitWriter {
 	return hitWriter{
 		func(h analyze.Hit) error { return w.Write(h.Event) },
 		func(*analyze.Coverage) error {
+			sayCut(e, w.Shortened())
 			if err := w.Flush(); err != nil {
 				return err
 			}
