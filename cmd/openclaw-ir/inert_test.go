@@ -112,10 +112,11 @@ type inertRun struct {
 	store, event string
 	made         int
 	seen         strings.Builder // all that was printed or written
+	elsewhere
 }
 
 func newInertRun(t *testing.T, scenario string, round int) *inertRun {
-	x := &inertRun{planting: &planting{t: t, round: round}}
+	x := &inertRun{planting: &planting{t: t, round: round}, elsewhere: elsewhere{events: map[string][]string{}, tables: map[string]string{}}}
 	before := statetest.Scenario(t, scenario)
 	x.responder = newResponderOn(t, x.host(scenario))
 	x.must(os.Rename(before, filepath.Join(x.dir, "before")))
@@ -272,6 +273,7 @@ func (x *inertRun) all(app *cli.App) {
 			x.planting.t.Run(name, func(t *testing.T) { x.check(t, x.words(line, c), path, format, fails) })
 		}
 	}
+	x.planting.t.Run("elsewhere", x.readElsewhere)
 	for _, mark := range x.marks {
 		if !strings.Contains(x.seen.String(), mark) {
 			x.planting.t.Errorf("nothing showed what was planted at %s", mark)
@@ -296,8 +298,13 @@ func (x *inertRun) check(t *testing.T, args []string, path string, format []stri
 		inerttest.Lines(t, "stdout", stdout)
 	case format[len(format)-1] == "csv":
 		inerttest.CSV(t, "stdout", stdout)
+		x.tables[strings.Join(args, " ")] = stdout
 	default:
 		lines := inerttest.JSONLines(t, "stdout", stdout)
+		x.lines = append(x.lines, lines...)
+		if path == "analyze" && format[len(format)-1] == "jsonl" {
+			x.events[strings.Join(args, " ")] = lines
+		}
 		if path == "analyze" && len(lines) > 0 && x.event == "" && format[len(format)-1] == "jsonl" {
 			var e struct{ ID string }
 			x.must(json.Unmarshal([]byte(lines[len(lines)/2]), &e))
@@ -321,7 +328,7 @@ func (x *inertRun) written(t *testing.T) {
 		case ".html":
 			inerttest.Page(t, name, data)
 		case ".jsonl", ".held", ".seal":
-			inerttest.JSONLines(t, name, string(data))
+			x.lines = append(x.lines, inerttest.JSONLines(t, name, string(data))...)
 		case ".json":
 			inerttest.Lines(t, name, string(data))
 			if !json.Valid(data) {
