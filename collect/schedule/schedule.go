@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/clawbook/openclaw-ir/internal/casefile"
 	"github.com/clawbook/openclaw-ir/internal/host"
@@ -45,6 +46,9 @@ func (j Job) check() error {
 	for _, word := range append([]string{j.Case, j.Store}, j.Argv...) {
 		if strings.ContainsAny(word, "\x00\n\r") {
 			return fmt.Errorf("%q: a line break cannot stand in a unit or a crontab", word)
+		}
+		if !utf8.ValidString(word) { // systemd passes over the line, and then has no program to run
+			return fmt.Errorf("%q: not UTF-8, and nothing else can stand in a unit", word)
 		}
 	}
 	if len(j.Argv) == 0 || !plainPath.MatchString(j.Argv[0]) {

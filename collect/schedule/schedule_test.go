@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -162,6 +163,96 @@ func TestNotWritten(t *testing.T) {
 	if _, err := s.Files(job("--state-dir", "/a\nExecStartPre=/bin/sh")); err == nil {
 		t.Error("a line break is taken")
 	}
+	if _, err := s.Files(job("--state-dir", "/bad\xff")); err == nil {
+		t.Error("what is no UTF-8 is taken")
+	}
+}
+
+// TestSystemdReadsWords has systemd tell which words and paths it reads in units that hold odd ones.
+func TestSystemdReadsWords(t *testing.T) {
+	const systemd = "/lib/systemd/systemd"
+	if _, err := os.Stat(systemd); err != nil {
+		t.Skip("systemd is not installed")
+	}
+	dir, jobs := t.TempDir(), map[string]Job{}
+	all := "[Unit]\n"
+	for i, path := range []string{"/a b", "/a  b ", `/a"b`, `/a'b`, `/a\b`, `/a\`, "/a;b", "/;", "/100%", "/%n%%", "/$HOME", "/${x}", "/ä 中文", "/a=b:c,d", "/-x", "/#c", "/*"} {
+		j := job("--state-dir", path, "--", "end")
+		j.Name, j.Argv[0], j.Case, j.Store = fmt.Sprint("odd", i), "/usr/bin/env", path, path
+		files, err := (&Scheduler{Kind: System, dir: dir}).Files(j)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range files {
+			put(t, f.Path, f.Text)
+		}
+		jobs[j.Name+".service"], all = j, all+"Wants="+j.Name+".service\n"
+	}
+	put(t, filepath.Join(dir, "all.target"), all)
+	seen := 0
+	for _, block := range strings.Split(loadedUnits(t, systemd, dir, "all.target"), "-> Unit ") {
+		name, text, _ := strings.Cut(block, ":\n")
+		j, ok := jobs[name]
+		if !ok {
+			continue
+		}
+		seen++
+		if got, want := valueIn(text, "ReadWritePaths: "), j.Case+" -"+j.Store; got != want {
+			t.Errorf("of paths %q and %q systemd reads %q", j.Case, j.Store, got)
+		}
+		if diff := cmp.Diff(j.Argv, shellWords(t, valueIn(text, "Command Line: "))); diff != "" {
+			t.Errorf("systemd reads other words: %s", diff)
+		}
+	}
+	if seen != len(jobs) {
+		t.Errorf("systemd read %d of %d units", seen, len(jobs))
+	}
+}
+
+func put(t *testing.T, name, text string) {
+	t.Helper()
+	if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// loadedUnits is what systemd says of the units in a directory that it would start. It says so to nobody who is root.
+func loadedUnits(t *testing.T, systemd, dir, unit string) string {
+	t.Helper()
+	cmd := exec.Command(systemd, "--test", "--user", "--no-pager", "--unit="+unit)
+	cmd.Env = []string{"SYSTEMD_UNIT_PATH=" + dir + ":", "XDG_RUNTIME_DIR=" + dir, "HOME=" + dir, "LC_ALL=C.UTF-8"}
+	if os.Geteuid() == 0 {
+		const nobody = 65534
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+		if err := errors.Join(os.Chmod(filepath.Dir(dir), 0o755), os.Chown(dir, nobody, nobody)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, err.(*exec.ExitError).Stderr)
+	}
+	return string(out)
+}
+
+// valueIn is what follows a name in the first line that has it.
+func valueIn(text, name string) string {
+	_, value, _ := strings.Cut(text, name)
+	value, _, _ = strings.Cut(value, "\n")
+	return value
+}
+
+// shellWords are the words of a line that systemd quoted for a shell: in them a dollar is still two.
+func shellWords(t *testing.T, line string) (words []string) {
+	t.Helper()
+	file, err := syntax.NewParser().Parse(strings.NewReader(line), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, word := range file.Stmts[0].Cmd.(*syntax.CallExpr).Args {
+		words = append(words, strings.ReplaceAll(literal(word), "$$", "$"))
+	}
+	return words
 }
 
 // TestWords reads back what was quoted for cron's shell, and for systemd by its own rules.
