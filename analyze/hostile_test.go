@@ -534,3 +534,49 @@ func FuzzLog(f *testing.F) {
 		}
 	})
 }
+
+// TestWaitingIsBounded leaves more calls without a result, and results without a call, than are waited for: all are told, once, and what is
+// answered in time is told with its result.
+func TestWaitingIsBounded(t *testing.T) {
+	d, err := newDecoder(maphash.MakeSeed(), wanted(DefaultKinds), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	j := newJoiner(wanted(DefaultKinds), nil, nil, func(e *Event) {
+		got = append(got, fmt.Sprintf("%s %s %s %v%v", e.CallID, e.Kind, e.What, e.Result.Recorded, e.Marks))
+	})
+	j.most = 3 * 1600
+	src := &openclaw.Source{Path: "/x", Form: openclaw.FormJSONL, Agent: "main"}
+	add := func(line string) {
+		it, err := d.item([]byte(line), "s")
+		if err != nil {
+			t.Fatal(err)
+		}
+		j.add(src, &it)
+		if j.waiting < 0 || j.waiting > j.most {
+			t.Errorf("%d bytes wait after %s", j.waiting, line)
+		}
+	}
+	var want []string
+	for i := range 10 {
+		add(callLine(fmt.Sprint("m", i), fmt.Sprint("c", i), fmt.Sprint("run ", i)))
+		want = append(want, fmt.Sprintf("c%d exec run %d false[]", i, i))
+	}
+	add(callLine("m", "c", "answered"))
+	add(resultLine("r", "c", 0))
+	want = append(want, "c exec answered true[]")
+	for i := range 10 {
+		add(resultLine(fmt.Sprint("o", i), fmt.Sprint("lost", i), 0))
+		want = append(want, fmt.Sprintf("lost%d exec  true[call-missing]", i))
+	}
+	j.flush()
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q\nwant %q", got, want)
+	}
+	if j.parted == 0 {
+		t.Error("all could wait")
+	}
+}

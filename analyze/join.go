@@ -26,8 +26,19 @@ type joiner struct {
 	known    map[uint64]*openclaw.Source // where a call, by id and tool, was seen first
 	said     map[uint64]bool             // calls by id, tool and what they do
 	execs    map[uint64]bool             // commands that have been seen, by hash
+	waiting  int64                       // bytes that the calls and results which wait for each other take
+	most     int64                       // the most that they may: maxWaiting
+	parted   int64                       // how often they were not waited for any longer
 	done     func(*Event)                // takes each event that will not change any more
 }
+
+// maxWaiting bounds what waits, in bytes: an intruder can leave a million calls that nothing answers.
+const maxWaiting = 160 << 20
+
+// weight is what an event takes while it waits, with the maps that hold it; in bytes.
+func (e *Event) weight() int64 { return 1500 + int64(len(e.What)+len(e.Args)) }
+
+func (o *orphan) weight() int64 { return o.event.weight() + int64(len(o.outcome.text)) }
 
 // sessionState is what is known of a session while its sources are read.
 type sessionState struct {
@@ -58,7 +69,7 @@ func newJoiner(want map[Kind]bool, sessions map[string]*openclaw.Session, owners
 	return &joiner{
 		want: want, askers: askers{owners}, sessions: sessions, states: map[string]*sessionState{},
 		seed: maphash.MakeSeed(), seen: map[uint64]uint64{}, variants: map[[2]uint64]bool{}, known: map[uint64]*openclaw.Source{},
-		said: map[uint64]bool{}, execs: map[uint64]bool{}, done: done,
+		said: map[uint64]bool{}, execs: map[uint64]bool{}, most: maxWaiting, done: done,
 	}
 }
 
@@ -107,7 +118,20 @@ func (j *joiner) add(src *openclaw.Source, it *item) (duplicate bool) {
 	j.calls(st, &base, it, edited)
 	j.results(st, &base, it)
 	j.others(&base, it)
+	if j.waiting > j.most {
+		j.part()
+	}
 	return false
+}
+
+// part ends the waiting: of these calls the results, and of these results the calls, count as missing from here on.
+func (j *joiner) part() {
+	j.flush()
+	for _, st := range j.states {
+		st.calls, st.orphans = nil, nil
+	}
+	j.waiting = 0
+	j.parted++
 }
 
 // spend counts what an answer took.
@@ -360,12 +384,14 @@ func (j *joiner) keep(st *sessionState, e Event) {
 	key := callKey(e.CallID)
 	if i := slices.IndexFunc(st.orphans[key], func(o orphan) bool { return o.answers(&e) }); i >= 0 {
 		e.finish(&st.orphans[key][i].outcome)
+		j.waiting -= st.orphans[key][i].weight()
 		st.orphans[key] = slices.Delete(st.orphans[key], i, i+1)
 	}
 	if e.Result.Recorded || e.CallID == "" && e.Tool != operatorShell {
 		j.done(&e)
 		return
 	}
+	j.waiting += e.weight()
 	addTo(&st.calls, key, &e)
 }
 
@@ -396,7 +422,9 @@ func (j *joiner) results(st *sessionState, base *Event, it *item) {
 		}
 		e := *base
 		e.Call, e.Tool, e.CallID = i, o.tool, o.callID
-		addTo(&st.orphans, callKey(o.callID), orphan{*o, e})
+		waits := orphan{*o, e}
+		j.waiting += waits.weight()
+		addTo(&st.orphans, callKey(o.callID), waits)
 	}
 }
 
@@ -441,6 +469,7 @@ func (j *joiner) finish(st *sessionState, o *outcome, at int64) *Event {
 			case e.Line != answered.Line || e.Source != answered.Source:
 				rest = append(rest, e)
 			case !e.Result.Recorded:
+				j.waiting -= e.weight()
 				e.finish(o)
 				j.done(e)
 			}

@@ -112,6 +112,9 @@ func (r *Report) installation(ctx context.Context, fsys fs.FS, in *openclaw.Inst
 		return err
 	}
 	j.flush()
+	if j.parted > 0 {
+		r.Coverage.gap(openclaw.Gap{Path: in.StateDir, What: fmt.Sprintf("more than %d MB of calls without results, or of results without calls, waited for each other: of some that say so, the other is there all the same", maxWaiting>>20)})
+	}
 	r.ledgers(ctx, fsys, in, j, keep)
 	if j.want[KindLog] {
 		r.logs(ctx, fsys, in, o, keep)
@@ -122,9 +125,12 @@ func (r *Report) installation(ctx context.Context, fsys fs.FS, in *openclaw.Inst
 // unread leaves out the sources that another installation has brought: those of one account share its logs and the
 // records of other command lines.
 func (r *Report) unread(sources []openclaw.Source) []openclaw.Source {
-	return slices.DeleteFunc(sources, func(s openclaw.Source) bool {
-		return slices.ContainsFunc(r.Coverage.Sources, func(c SourceCoverage) bool { return c.Path == s.Path && c.Form == s.Form.String() })
-	})
+	type key struct{ path, form string }
+	read := make(map[key]bool, len(r.Coverage.Sources))
+	for _, c := range r.Coverage.Sources {
+		read[key{c.Path, c.Form}] = true
+	}
+	return slices.DeleteFunc(sources, func(s openclaw.Source) bool { return read[key{s.Path, s.Form.String()}] })
 }
 
 // ofSession leaves out the files of other sessions than the one asked for: one session of a large bundle is read
