@@ -16,6 +16,7 @@ import (
 
 	"github.com/clawbook/openclaw-ir/internal/casefile"
 	"github.com/clawbook/openclaw-ir/internal/host"
+	"github.com/clawbook/openclaw-ir/internal/inerttest"
 	"github.com/clawbook/openclaw-ir/internal/product"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -253,6 +254,20 @@ func shellWords(t *testing.T, line string) (words []string) {
 		words = append(words, strings.ReplaceAll(literal(word), "$$", "$"))
 	}
 	return words
+}
+
+// A name that somebody made to mislead is refused, or stands in what is written as it does on a terminal.
+func TestHostileNames(t *testing.T) {
+	for _, p := range inerttest.Payloads {
+		for _, kind := range []Kind{System, User, Cron} {
+			j := job("--state-dir", "/home/claw/"+p.Text)
+			j.Store = "/mnt/" + p.Text
+			files, _ := (&Scheduler{Kind: kind, dir: "/nowhere"}).Files(j)
+			for _, f := range files {
+				inerttest.Lines(t, p.Class, f.Text)
+			}
+		}
+	}
 }
 
 // TestWords reads back what was quoted for cron's shell, and for systemd by its own rules.
