@@ -108,7 +108,11 @@ func defangWord(word string) string {
 	parts := strings.SplitAfter(word, ":") // mailto:a@b.c, evil.com:8080, main/telegram:name
 	for i, p := range parts {
 		p, colon := strings.CutSuffix(p, ":")
-		p = defangHost(p)
+		host := p
+		if i > 0 { // http:/evil.com: a path that was a URL, and browsers take it as one
+			host = strings.TrimLeft(p, "/")
+		}
+		p = strings.TrimSuffix(p, host) + defangHost(host)
 		if colon {
 			p += ":"
 		}
