@@ -2,11 +2,8 @@ package store
 
 import (
 	"bytes"
-	"crypto/ed25519"
-	"crypto/rand"
 	"errors"
 	"io"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,59 +13,15 @@ import (
 
 	"github.com/clawbook/openclaw-ir/internal/storetest"
 	"github.com/pkg/sftp"
-	"golang.org/x/crypto/ssh"
 )
 
 // serveLiar is an SFTP server whose answers are made by handlers.
 func serveLiar(t *testing.T, handlers sftp.Handlers) (address string, o Options) {
 	t.Helper()
-	_, private, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	host, err := ssh.NewSignerFromKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	config := &ssh.ServerConfig{PublicKeyCallback: func(ssh.ConnMetadata, ssh.PublicKey) (*ssh.Permissions, error) { return nil, nil }}
-	config.AddHostKey(host)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go serveConn(conn, config, handlers)
-		}
-	}()
+	addr, hostKey := storetest.ServeSFTP(t, handlers)
 	key := filepath.Join(t.TempDir(), "key")
 	storetest.WriteKey(t, key)
-	return "sftp://ir@" + l.Addr().String() + "/", Options{HostKey: ssh.FingerprintSHA256(host.PublicKey()), SSHKey: key, Patience: time.Millisecond}
-}
-
-func serveConn(conn net.Conn, config *ssh.ServerConfig, handlers sftp.Handlers) {
-	_, channels, requests, err := ssh.NewServerConn(conn, config)
-	if err != nil {
-		return
-	}
-	go ssh.DiscardRequests(requests)
-	for offered := range channels {
-		channel, requests, err := offered.Accept()
-		if err != nil {
-			return
-		}
-		go func() {
-			for r := range requests {
-				_ = r.Reply(r.Type == "subsystem", nil)
-			}
-		}()
-		go func() { _ = sftp.NewRequestServer(channel, handlers).Serve() }()
-	}
+	return "sftp://ir@" + addr + "/", Options{HostKey: hostKey, SSHKey: key, Patience: time.Millisecond}
 }
 
 // A liar is a server that keeps what it is sent, and says something else of it.
