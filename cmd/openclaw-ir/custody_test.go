@@ -73,7 +73,7 @@ func (r *responder) run(args ...string) (code int, stdout, stderr string) {
 
 func (r *responder) env(out, errs *bytes.Buffer) env {
 	streams := console.Streams{In: strings.NewReader(""), Out: out, Err: errs, OpenTTY: noTerminal}
-	return env{console: console.New(streams, console.Facts{}), getenv: r.getenv, uid: os.Getuid()}
+	return env{console: console.New(streams, console.Facts{}), getenv: r.getenv, uid: os.Getuid(), haste: true}
 }
 
 func (r *responder) getenv(name string) string {

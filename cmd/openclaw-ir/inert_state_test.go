@@ -153,6 +153,9 @@ func (p *planting) write(name, text string) {
 	p.must(os.WriteFile(name, []byte(text), 0o600))
 }
 
+// noNUL is a text as the kernel and C take it.
+func noNUL(s string) string { return strings.ReplaceAll(s, "\x00", "") }
+
 // quotedText is a text as JSON has it.
 func quotedText(s string) string {
 	text, _ := json.Marshal(s) // a string it can write

@@ -1,11 +1,8 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"io/fs"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -21,7 +18,7 @@ import (
 
 // inertLines are what is typed on evidence in which an intruder wrote wherever he could: for every command a line at least. Each is run
 // in every format that its command has. HOSTILE is a name of a file that is none, DIR one of files full of hostile texts, NEW
-// is another name each time, STORE an address whose server says hostile things. What has a ! before it fails, in every format alike.
+// is another name each time, STORE and SFTP are addresses whose servers say hostile things, LISTED one that lists them. What has a ! before it fails, in every format alike.
 var inertLines = strings.Split(strings.TrimSpace(`
 case open one
 collect --root host -R recipients.txt -o NEW
@@ -37,8 +34,34 @@ collect verify DIR/cut.age -i key.txt --salvage
 collect list B.tar.zst.age -i key.txt
 collect open B.tar.zst.age -i key.txt NEW
 collect open B.tar.zst.age -i key.txt HOSTILE
+collect verify DIR/forged.tar.zst.age -i key.txt
+collect verify DIR/forged.tar.zst.age -i key.txt --salvage
+collect list DIR/forged.tar.zst.age -i key.txt
+collect open DIR/forged.tar.zst.age -i key.txt NEW
+collect diff before DIR/forged.tar.zst.age -i key.txt
+! collect chain verify DIR/chain
+! collect chain verify DIR/chain -i key.txt
+! collect verify B.tar.zst.age --seal DIR/recipients.txt
+analyze DIR/forged.tar.zst.age -i key.txt --kind all
+analyze findings DIR/forged.tar.zst.age -i key.txt
+analyze posture DIR/forged.tar.zst.age -i key.txt --all
+analyze integrity DIR/forged.tar.zst.age -i key.txt
+analyze secrets DIR/forged.tar.zst.age -i key.txt
+report DIR/forged.tar.zst.age -i key.txt --yes -R recipients.txt
+collect --snapshot --root host -R recipients.txt --case snapshots --to STORE --notify HOOK
+collect --snapshot --root host -R recipients.txt --case snapshots --to STORE --notify PAGER
 collect upload B.tar.zst.age --to STORE
+collect upload B.tar.zst.age --to SFTP --ssh-key ssh.key --host-key HOSTKEY
+collect upload B.tar.zst.age --to SFTP --ssh-key ssh.key
 collect upload
+! collect verify STORED
+! collect list STORED -i key.txt
+! analyze STORED -i key.txt
+! collect verify SFTP/B.tar.zst.age --ssh-key ssh.key --host-key HOSTKEY
+! collect verify SFTP/B.tar.zst.age --ssh-key ssh.key
+! collect chain verify STORE
+! collect chain verify LISTED
+! collect chain verify SFTP --ssh-key ssh.key --host-key HOSTKEY
 collect chain verify cases/snapshots/bundles
 ! collect chain verify HOSTILE
 collect diff before B.tar.zst.age -i key.txt
@@ -109,9 +132,10 @@ var notTyped = map[string]string{"contain dead-man": "waits, and is run by conta
 type inertRun struct {
 	*responder
 	*planting
-	store, event string
-	made         int
-	seen         strings.Builder // all that was printed or written
+	event  string
+	places []string // what names in capitals stand for, one after the other
+	made   int
+	seen   strings.Builder // all that was printed or written
 	elsewhere
 }
 
@@ -120,24 +144,13 @@ func newInertRun(t *testing.T, scenario string, round int) *inertRun {
 	before := statetest.Scenario(t, scenario)
 	x.responder = newResponderOn(t, x.host(scenario))
 	x.must(os.Rename(before, filepath.Join(x.dir, "before")))
-	s := httptest.NewServer(http.HandlerFunc(x.serve))
-	t.Cleanup(s.Close)
-	x.store = "s3://bucket/x?endpoint=" + s.URL
 	x.files()
+	x.forge()
+	x.servers()
 	if code, _, stderr := x.run("collect", "--root", "host", "-R", "recipients.txt", "-o", "B.tar.zst.age", "--case", "one", "--case-dir", x.cases); code == exitFailed || code == exitUsage {
 		t.Fatal(stderr)
 	}
 	return x
-}
-
-// serve is a store that refuses everything, and says so at length.
-func (x *inertRun) serve(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("X-Amz-Request-Id", strings.NewReplacer("\r", "", "\n", "", "\x00", "").Replace(x.text("request id")))
-	w.WriteHeader(http.StatusForbidden)
-	var message bytes.Buffer
-	_ = json.NewEncoder(&message).Encode(x.shown("store's message")) // XML takes no control characters, but these
-	_, _ = w.Write([]byte(`<?xml version="1.0" encoding="UTF-8"?><Error><Code>&#x202e;&#x85;` + strings.Repeat("x&#x301;", 3) + `at_store_code</Code><Message>` +
-		strings.NewReplacer("<", "&lt;", "&", "&amp;").Replace(message.String()) + "</Message></Error>"))
 }
 
 // files makes what a person may have been given by others: rules, indicators, recipients, a bundle that was cut.
@@ -189,7 +202,7 @@ func (x *inertRun) words(line string, c *cli.Command) (args []string) {
 		case strings.Contains(word, "HOSTILE"):
 			word = strings.ReplaceAll(word, "HOSTILE", x.name("argument"))
 		}
-		args = append(args, strings.NewReplacer("STATE", x.state, "STORE", x.store).Replace(word))
+		args = append(args, strings.NewReplacer(append(x.places, "STATE", x.state)...).Replace(word))
 	}
 	if c != nil && takesValue(c.Flags, "case-dir") {
 		args = append(args, "--case-dir", x.cases)
