@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"unicode/utf8"
+
+	"github.com/clawbook/openclaw-ir/internal/console"
 )
 
 // Text is bytes that came from the host. In JSON it is a string, or {"base64": "…"} where a string
@@ -48,21 +50,18 @@ func texts(list []string) []Text {
 	return t
 }
 
-// rows writes one JSON object a line. It remembers its first error, so that only the last needs a look.
+// rows writes one JSON object a line, in which nothing moves a cursor or hides: they are read with cat too. It remembers its first error,
+// so that only the last needs a look.
 type rows struct {
-	enc *json.Encoder
+	out *console.JSONLines
 	err error
 }
 
-func newRows(w io.Writer) *rows {
-	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(false)
-	return &rows{enc: enc}
-}
+func newRows(w io.Writer) *rows { return &rows{out: console.NewBareJSONLines(w)} }
 
 func (r *rows) put(v any) {
 	if r.err == nil {
-		r.err = r.enc.Encode(v)
+		r.err = r.out.Write(v)
 	}
 }
 
