@@ -25,6 +25,10 @@ type elsewhere struct {
 	tables map[string]string   // and as CSV
 }
 
+func newElsewhere() elsewhere {
+	return elsewhere{events: map[string][]string{}, tables: map[string]string{}}
+}
+
 // strictJSON has Python read a line of JSON at a time, and print each as it understands it. A name twice and a number that is none are
 // errors, as is what is not UTF-8.
 const strictJSON = `
