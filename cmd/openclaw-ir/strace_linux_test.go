@@ -25,7 +25,7 @@ var harmless = strings.Fields(`
 	epoll_create1 epoll_ctl epoll_wait epoll_pwait epoll_pwait2 eventfd2 pidfd_open
 	brk munmap mprotect madvise mincore futex futex_waitv rseq set_robust_list get_robust_list set_tid_address arch_prctl prctl sched_yield sched_getaffinity
 	rt_sigaction rt_sigprocmask rt_sigreturn sigaltstack nanosleep clock_nanosleep clock_gettime clock_getres gettimeofday time
-	timer_create timer_settime timer_delete setitimer restart_syscall tgkill getrandom uname sysinfo prlimit64 getrlimit getrusage times umask
+	timer_create timer_settime timer_delete setitimer restart_syscall tgkill getrandom uname sysinfo prlimit64 getrlimit getrusage times umask chdir
 	getpid getppid gettid getpgrp getpgid getsid getuid geteuid getgid getegid getgroups getresuid getresgid capget wait4 waitid setsid setpgid exit exit_group`)
 
 // trace runs a command under strace and returns the calls of all its threads and of what they started.
