@@ -1,8 +1,10 @@
 package main
 
 import (
+	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -11,8 +13,10 @@ import (
 // A judge says what is wrong with the calls of one command line.
 type judge struct {
 	*tracer
-	line   tracedLine
-	opened int
+	line      tracedLine
+	asked     []string        // the addresses that it may contact
+	contacted map[string]bool // and those that it did
+	opened    int
 }
 
 // wrong returns why a call should not have been made, "" if it may. What another program does is that program's, but what it runs.
@@ -179,19 +183,33 @@ func (j *judge) wrongMap(c systemCall) string {
 // nameService is where a C library asks for users. The program as it is released is linked without one.
 const nameService = `"/var/run/nscd/socket"`
 
-// wrongContact allows what the kernel answers by itself, and the address that was named.
+// contact is an address of a call: IPv4 or IPv6, as strace writes them.
+var contact = regexp.MustCompile(`sin6?_port=htons\(([0-9]+)\).*?(?:inet_addr\(|inet_pton\(AF_INET6, )"([^"]+)"`)
+
+// wrongContact allows what the kernel answers by itself, and the addresses that were named. It binds no port of its choice.
 func (j *judge) wrongContact(c systemCall) string {
 	switch {
 	case strings.Contains(c.args[0], "NETLINK"):
 		return ""
 	case c.name == "socket" && c.args[0] == "AF_UNIX", c.name == "connect" && strings.Contains(c.line, nameService):
 		return "" // it is seen when it is connected
-	case j.line.net == "":
+	case len(j.asked) == 0:
 		return "something is contacted"
-	case c.name == "connect" || c.name == "sendto" || c.name == "bind":
-		host, port, _ := strings.Cut(j.line.net, ":")
-		if c.name == "connect" && !(strings.Contains(c.line, `inet_addr("`+host+`")`) && strings.Contains(c.line, "sin_port=htons("+port+")")) {
+	}
+	m := contact.FindStringSubmatch(strings.Join(c.args[1:], ", "))
+	switch c.name {
+	case "bind":
+		if m == nil || m[1] != "0" {
+			return "a port is opened"
+		}
+	case "connect":
+		if m == nil || !slices.Contains(j.asked, net.JoinHostPort(m[2], m[1])) {
 			return "something else is contacted than was asked for"
+		}
+		j.contacted[net.JoinHostPort(m[2], m[1])] = true
+	case "sendto", "sendmsg", "sendmmsg":
+		if m != nil {
+			return "something is sent past the connection"
 		}
 	}
 	return ""

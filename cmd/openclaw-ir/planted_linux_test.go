@@ -170,13 +170,7 @@ func (p *plantation) equip() {
 	p.store = plain.Listener.Addr().String()
 	certificate := filepath.Join(p.work, "server.pem")
 	writeBelow(p.t, certificate, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})))
-	p.trusted = p.work
-	if os.Geteuid() == 0 {
-		if p.trusted, err = os.MkdirTemp("/run", "openclaw-ir-test"); err != nil {
-			p.t.Fatal(err)
-		}
-		p.t.Cleanup(func() { _ = os.RemoveAll(p.trusted) })
-	}
+	p.trusted = trustedDirectory(p.t, p.work)
 	p.keep(filepath.Join(p.trusted, "webhook.txt"), p.sower.sow("the address of --notify", server.URL+"/hook/«token»")+"\n", "the address of --notify", p.last().random...)
 	p.keep(filepath.Join(p.trusted, "cut-webhook.txt"), p.sower.sow("the address of --notify", "http://user@example.org/«token»")+"\n", "the address of --notify", p.last().random...)
 	p.env = []string{
@@ -186,6 +180,20 @@ func (p *plantation) equip() {
 	for _, s := range p.sower.planted[len(p.sower.planted)-2:] {
 		p.hunts(s)
 	}
+}
+
+// trustedDirectory is one in which, and above which, root alone can write; for another user it is own.
+func trustedDirectory(t *testing.T, own string) string {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		return own
+	}
+	dir, err := os.MkdirTemp("/run", "openclaw-ir-test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
 }
 
 // serve takes everything, but for what a store answers that does not know who asks. What it is sent is searched: but for a header

@@ -2,19 +2,27 @@ package main
 
 import (
 	"bytes"
+	"encoding/pem"
 	"fmt"
 	"io/fs"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"unicode/utf8"
 
+	"github.com/clawbook/openclaw-ir/internal/openclaw"
 	"github.com/clawbook/openclaw-ir/internal/statetest"
+	"github.com/clawbook/openclaw-ir/internal/storetest"
 	"github.com/google/go-cmp/cmp"
+	"github.com/pkg/sftp"
 	"github.com/urfave/cli/v2"
 )
 
@@ -22,7 +30,8 @@ import (
 type tracedLine struct {
 	args   string
 	writes string   // what -o or a directory asks for, as a path begins
-	net    string   // the address that it was asked to contact
+	net    string   // the addresses that it was asked to contact, and must
+	placed bool     // the program lies where root alone can write, as a schedule asks
 	shows  bool     // it prints or writes what the evidence says, which is what it is for
 	typed  []string // prompts and what is typed on the terminal, which it has then
 }
@@ -40,6 +49,20 @@ var tracedLines = []tracedLine{
 	{args: "collect list -i key.txt --gaps B.tar.zst.age"},
 	{args: "analyze findings B.tar.zst.age -i key.txt --format ecs --bulk https://127.0.0.1:9/x --dry-run", shows: true},
 	{args: "analyze --root host --format ocsf --bulk http://127.0.0.1:9/x", net: "127.0.0.1:9", shows: true},
+	{args: "collect -R recipients.txt -o live.age --state-dir STATE --max-size 8M --since 1h", writes: "live.age"},
+	{args: "collect --estimate --state-dir STATE"},
+	{args: "collect --root host -R recipients.txt --to sftp://ir@SFTP/ --ssh-key ssh.key --host-key HOSTKEY", net: "SFTP"},
+	{args: "collect verify sftp://ir@SFTP/B.tar.zst.age -i key.txt --ssh-key ssh.key --host-key HOSTKEY", net: "SFTP"},
+	{args: "collect chain verify sftp://ir@SFTP/ --ssh-key ssh.key --host-key HOSTKEY", net: "SFTP"},
+	{args: "collect --root host --snapshot -R recipients.txt --to s3://bucket/x?endpoint=http://REFUSING --notify https://HOOK/x", net: "REFUSING HOOK"},
+	{args: "collect --root host --snapshot -R recipients.txt --to s3://bucket/x?endpoint=http://REFUSING --notify false", net: "REFUSING"},
+	{args: "collect upload B.tar.zst.age --to s3://bucket/x?endpoint=http://REFUSING", net: "REFUSING"},
+	{args: "collect schedule install --dry-run -R TRUSTED/recipients.txt", placed: true},
+	{args: "collect schedule install --dry-run -R TRUSTED/recipients.txt --notify https://HOOK/x --to s3://bucket?endpoint=http://REFUSING", placed: true},
+	{args: "contain --dry-run --egress --lock-config --state-dir STATE"},
+	{args: "rotate --dry-run --without-evidence --reset-pairing --scrub --state-dir STATE"},
+	{args: "analyze --state-dir STATE", shows: true},
+	{args: "analyze posture --deep --state-dir STATE", net: "127.0.0.1:PORT", shows: true},
 	{args: "analyze rules list"},
 	{args: "analyze rules show DLX-001"},
 	{args: "analyze rules test"},
@@ -69,7 +92,7 @@ const marker = "PLAINTEXT-MARKER-7c31e0"
 var fakePrograms = []string{
 	"ufw", "systemctl", "nft", "iptables", "ps", "ss", "git", "ssh", "sh", "bash", "python3", "node", "docker", "podman", "journalctl", "crontab", "getent",
 	"lsof", "last", "dpkg", "dpkg-query", "rpm", "age", "age-plugin-yubikey", "zstd", "sqlite3", "xdg-open", "xdg-email", "openclaw", "tailscale", "loginctl",
-	"sysctl", "uname", "hostname", "id", "stat", "who", "ip", "timedatectl", "mail", "curl",
+	"false", "iptables-save", "ip6tables-save", "sysctl", "uname", "hostname", "id", "stat", "who", "ip", "timedatectl", "mail", "curl",
 }
 
 // TestSystemCalls runs every command that reads evidence or makes a bundle under strace, as it runs for a user, with fake programs
@@ -104,7 +127,10 @@ func TestSystemCalls(t *testing.T) {
 type tracer struct {
 	*responder
 	program string
+	trusted string   // a directory in which root alone can write
+	places  []string // what names in capitals stand for, one after the other
 	env     []string
+	told    atomic.Int64 // how often the web address was told something
 }
 
 func newTracer(t *testing.T, version string) *tracer {
@@ -135,7 +161,39 @@ func newTracer(t *testing.T, version string) *tracer {
 		"SHELL=" + x.dir + "/bin/sh", "EDITOR=" + x.dir + "/bin/sh", "PAGER=" + x.dir + "/bin/sh", "BROWSER=" + x.dir + "/bin/xdg-open", "SQLITE_TMPDIR=" + x.dir + "/tmp",
 	}
 	x.plant()
+	x.servers()
 	return x
+}
+
+// servers start who can be contacted: a server that takes everything, a store that refuses everything, and who is told of that.
+func (x *tracer) servers() {
+	addr, hostKey := storetest.ServeSFTP(x.t, sftp.InMemHandler())
+	storetest.WriteKey(x.t, filepath.Join(x.dir, "ssh.key"))
+	refusing := httptest.NewServer(&hostileStore{})
+	hook := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { x.told.Add(1) }))
+	x.t.Cleanup(func() { refusing.Close(); hook.Close() })
+	x.write("hook.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: hook.Certificate().Raw})))
+	x.env = append(x.env, "SSL_CERT_FILE="+x.dir+"/hook.pem", "AWS_ACCESS_KEY_ID=x", "AWS_SECRET_ACCESS_KEY=y")
+	x.trusted = trustedDirectory(x.t, x.dir)
+	installs, _ := openclaw.Find(os.DirFS(x.dir+"/host"), openclaw.FindOptions{UID: -1})
+	x.places = []string{
+		"PORT", strconv.Itoa(installs[0].Port), "STATE", x.state, "NONE", filepath.Join(x.dir, "none"), "SFTP", addr, "HOSTKEY", hostKey,
+		"REFUSING", refusing.Listener.Addr().String(), "HOOK", hook.Listener.Addr().String(), "TRUSTED", x.trusted,
+	}
+}
+
+// place puts the program where a schedule may run it from.
+func (x *tracer) place() {
+	text, err := os.ReadFile(filepath.Join(x.dir, "recipients.txt"))
+	if err == nil && x.trusted != x.dir {
+		err = os.WriteFile(filepath.Join(x.trusted, "recipients.txt"), text, 0o600)
+	}
+	if err == nil {
+		err = copyFile(filepath.Join(x.trusted, "openclaw-ir"), x.program, 0o755)
+	}
+	if err != nil {
+		x.t.Fatal(err)
+	}
 }
 
 // plant writes the marker into the evidence: into every file of text, where such a file goes on.
@@ -178,9 +236,14 @@ func (x *tracer) all(long bool) {
 	lines = slices.Insert(lines, len(lines)-3, tracedLines...)
 	if !long {
 		lines = lines[:8] // what seals, checks and opens a bundle
+	} else {
+		x.place()
 	}
 	for _, l := range lines {
 		x.run(l)
+	}
+	if told := x.told.Load(); long && told != 1 {
+		x.t.Errorf("the web address was told %d times", told)
 	}
 	if diff := cmp.Diff(before, statetest.Snapshot(x.t, x.dir+"/host")); diff != "" {
 		x.t.Error("the evidence changed: ", diff)
@@ -274,11 +337,15 @@ func onTerminal(t *testing.T, cmd *exec.Cmd, typed []string, do func()) {
 // run runs one line and judges its calls.
 func (x *tracer) run(line tracedLine) {
 	x.t.Helper()
-	args := strings.Fields(strings.NewReplacer("STATE", x.state, "NONE", filepath.Join(x.dir, "none")).Replace(line.args))
+	named := strings.NewReplacer(x.places...)
+	args := strings.Fields(named.Replace(line.args))
 	if line.cased() {
 		args = append(args, "--case-dir", x.cases)
 	}
 	cmd := exec.Command(x.program, args...)
+	if line.placed {
+		cmd.Path = filepath.Join(x.trusted, "openclaw-ir")
+	}
 	var out, errs bytes.Buffer
 	cmd.Env, cmd.Stdout, cmd.Stderr, cmd.Dir = x.env, &out, &errs, x.dir
 	var calls []systemCall
@@ -293,12 +360,17 @@ func (x *tracer) run(line tracedLine) {
 	if code == exitUsage || code < 0 || code > exitFound {
 		x.t.Errorf("%s: %v\n%s", line.args, err, &errs)
 	}
-	j := judge{tracer: x, line: line}
+	j := judge{tracer: x, line: line, asked: strings.Fields(named.Replace(line.net)), contacted: map[string]bool{}}
 	said := map[string]bool{}
 	for _, c := range calls {
 		if why := j.wrong(c); why != "" && !said[why+c.name] {
 			said[why+c.name] = true
 			x.t.Errorf("%s: %s: %.300s", line.args, why, c.line)
+		}
+	}
+	for _, addr := range j.asked {
+		if !j.contacted[addr] {
+			x.t.Errorf("%s: it does not contact %s, which it was asked to\n%s", line.args, addr, &errs)
 		}
 	}
 	if j.opened == 0 {
