@@ -10,7 +10,9 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/clawbook/openclaw-ir/collect/schedule"
 	"github.com/clawbook/openclaw-ir/internal/inerttest"
 	"github.com/clawbook/openclaw-ir/internal/statetest"
 	"github.com/urfave/cli/v2"
@@ -119,6 +121,8 @@ __complete -- --case HOSTILE
 contain status
 contain undo --dry-run
 contain confirm
+collect schedule status
+collect schedule remove --dry-run
 case show
 case list
 case verify
@@ -188,6 +192,20 @@ func (x *inertRun) spoil() {
 	x.planting.write(filepath.Join(x.cases, "one/contain.json"), `{"version":1,"tool":"x","host":"x","state":"contained","kept":`+q("kept")+`,"begun":"2026-11-29T10:00:00Z","units":[{"name":`+
 		quotedText(x.shown("contained unit")+".service")+`,"uid":4242,"user":true,"running":true}],"files":[{"path":`+quotedText("/nonexistent/"+x.shown("contained file"))+`,"why":`+q("contained why")+
 		`}],"links":[{"path":`+quotedText("/nonexistent/"+x.shown("contained link"))+`,"target":`+quotedText(x.text("contained target"))+`}]}`)
+	x.scheduled()
+}
+
+// scheduled makes the snapshots' case say that they are taken by themselves.
+func (x *inertRun) scheduled() {
+	var r schedule.Record
+	inerttest.Fill(&r, "schedule", x.text)
+	r.Version, r.Every, r.Kind = 1, schedule.Every(time.Hour), schedule.Cron
+	if _, err := os.Stat("/run/systemd/system"); err == nil {
+		r.Kind = schedule.System
+	}
+	text, err := json.Marshal(r)
+	x.must(err)
+	x.planting.write(filepath.Join(x.cases, "snapshots/schedule.json"), string(text))
 }
 
 // words are the arguments of a line, and again others each time they are asked for.

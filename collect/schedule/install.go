@@ -63,8 +63,8 @@ func Load(cs *casefile.Case) (*Record, error) {
 	if err == nil && (r.Version < 1 || r.Version > recordVersion) {
 		err = fmt.Errorf("version %d is not known to this program", r.Version)
 	}
-	if err == nil && r.Every == 0 {
-		err = errors.New("it does not say how often")
+	if err == nil && (r.Every == 0 || len(r.Argv) == 0) {
+		err = errors.New("it does not say what runs how often")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading the record of the schedule: %w", err)

@@ -568,6 +568,7 @@ func FuzzEvery(f *testing.F) {
 func FuzzRecord(f *testing.F) {
 	f.Add([]byte(`{"version":1,"kind":"cron","name":"x","every":"1h","argv":["/x"],"files":[{"path":"/etc/cron.d/x","before":"eA==","was":{},"now":{}}]}`))
 	f.Add([]byte(`{"version":1,"every":"7m"}`))
+	f.Add([]byte(`{"version":1,"every":"1h"}`))
 	cs, err := casefile.Open(filepath.Join(f.TempDir(), "cases"), casefile.SnapshotsCase, true)
 	if err != nil {
 		f.Fatal(err)
@@ -583,6 +584,9 @@ func FuzzRecord(f *testing.F) {
 		}
 		if err != nil {
 			return
+		}
+		if len(r.Argv) == 0 {
+			t.Error("nothing runs, and that is taken")
 		}
 		if err := r.save(cs); err != nil {
 			t.Fatal(err)
