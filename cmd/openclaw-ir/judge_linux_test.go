@@ -16,6 +16,7 @@ type judge struct {
 	line      tracedLine
 	asked     []string        // the addresses that it may contact
 	contacted map[string]bool // and those that it did
+	children  map[string]bool // what it started, by number
 	opened    int
 }
 
@@ -62,7 +63,7 @@ func (j *judge) wrong(c systemCall) string {
 		}
 		return ""
 	case "kill", "pidfd_send_signal":
-		if c.args[1] != "0" {
+		if c.args[1] != "0" && !j.children[strings.TrimPrefix(c.args[0], "-")] { // a command that takes too long, with what it started
 			return "a signal"
 		}
 		return ""

@@ -6,7 +6,7 @@ import "testing"
 func TestJudge(t *testing.T) {
 	j := &judge{
 		tracer: &tracer{responder: &responder{dir: "/t", cases: "/t/cases"}}, line: tracedLine{writes: "B.age"},
-		asked: []string{"192.0.2.1:443", "[2001:db8::1]:22"}, contacted: map[string]bool{},
+		asked: []string{"192.0.2.1:443", "[2001:db8::1]:22"}, contacted: map[string]bool{}, children: map[string]bool{"70": true},
 	}
 	for line, wrong := range map[string]bool{
 		`connect(5<TCP:[1]>, {sa_family=AF_INET, sin_port=htons(443), sin_addr=inet_addr("192.0.2.1")}, 16) = -1 EINPROGRESS`:                                                                false,
@@ -32,7 +32,10 @@ func TestJudge(t *testing.T) {
 		`execve("/tmp/env", ["env"], 0x1 /* 1 var */) = -1 ENOENT`:               true,
 		`execve("/usr/bin/env", ["env", "` + marker + `"], 0x1 /* 1 var */) = 0`: true,
 		`mmap(NULL, 4096, PROT_READ, MAP_SHARED, 5</t/host/x>, 0) = 0x1`:         true,
-		`ptrace(PTRACE_SEIZE, 7) = 0`:                                            true,
+		`kill(7, 0) = 0`:              false,
+		`kill(-70, SIGKILL) = 0`:      false,
+		`kill(-7, SIGKILL) = 0`:       true,
+		`ptrace(PTRACE_SEIZE, 7) = 0`: true,
 	} {
 		c, ok := parseCall(line)
 		if why := j.wrong(c); !ok || (why != "") != wrong {

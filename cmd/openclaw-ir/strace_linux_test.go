@@ -1,6 +1,7 @@
 package main
 
 import (
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -57,11 +58,7 @@ func readTrace(t *testing.T, files string) (calls []systemCall) {
 	for _, name := range names {
 		id := strings.TrimPrefix(name, files+".")
 		threads[id] = readThread(t, name)
-		for _, c := range threads[id] {
-			if m := started.FindStringSubmatch(c.line); m != nil {
-				children[m[1]] = true
-			}
-		}
+		maps.Copy(children, childrenOf(threads[id]))
 	}
 	var walk func(id string, foreign bool)
 	walk = func(id string, foreign bool) {
@@ -81,6 +78,17 @@ func readTrace(t *testing.T, files string) (calls []systemCall) {
 		}
 	}
 	return calls
+}
+
+// childrenOf are the numbers of what calls started.
+func childrenOf(calls []systemCall) map[string]bool {
+	children := map[string]bool{}
+	for _, c := range calls {
+		if m := started.FindStringSubmatch(c.line); m != nil {
+			children[m[1]] = true
+		}
+	}
+	return children
 }
 
 func readThread(t *testing.T, name string) (calls []systemCall) {

@@ -18,10 +18,12 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"github.com/clawbook/openclaw-ir/collect"
 	"github.com/clawbook/openclaw-ir/internal/openclaw"
 	"github.com/clawbook/openclaw-ir/internal/statetest"
 	"github.com/clawbook/openclaw-ir/internal/storetest"
 	"github.com/google/go-cmp/cmp"
+	"github.com/minio/minio-go/v7"
 	"github.com/pkg/sftp"
 	"github.com/urfave/cli/v2"
 )
@@ -245,6 +247,9 @@ func (x *tracer) all(long bool) {
 	if told := x.told.Load(); long && told != 1 {
 		x.t.Errorf("the web address was told %d times", told)
 	}
+	if long {
+		x.t.Run("S3", x.bucket)
+	}
 	if diff := cmp.Diff(before, statetest.Snapshot(x.t, x.dir+"/host")); diff != "" {
 		x.t.Error("the evidence changed: ", diff)
 	}
@@ -254,6 +259,22 @@ func (x *tracer) all(long bool) {
 	x.searchable()
 	if left, err := os.ReadDir(filepath.Join(x.dir, "tmp")); err != nil || len(left) > 0 {
 		x.t.Errorf("left for temporary files: %v, %v", left, err)
+	}
+}
+
+// bucket stores in a real bucket, and reads what is there.
+func (x *tracer) bucket(t *testing.T) {
+	s := storetest.StartS3(t, t.TempDir())
+	x.env = append(x.env, "AWS_ACCESS_KEY_ID="+os.Getenv("AWS_ACCESS_KEY_ID"), "AWS_SECRET_ACCESS_KEY="+os.Getenv("AWS_SECRET_ACCESS_KEY"))
+	x.run(tracedLine{args: "collect --root host -R recipients.txt --to " + s.Address(), net: s.Addr})
+	stored := 0
+	for o := range s.Admin.ListObjects(t.Context(), storetest.Bucket, minio.ListObjectsOptions{Recursive: true}) {
+		if stored++; strings.HasSuffix(o.Key, collect.BundleSuffix) {
+			x.run(tracedLine{args: "collect verify -i key.txt " + strings.Replace(s.Address(), "host-1", o.Key, 1), net: s.Addr})
+		}
+	}
+	if stored != 2 {
+		t.Errorf("%d objects were stored", stored)
 	}
 }
 
@@ -360,7 +381,7 @@ func (x *tracer) run(line tracedLine) {
 	if code == exitUsage || code < 0 || code > exitFound {
 		x.t.Errorf("%s: %v\n%s", line.args, err, &errs)
 	}
-	j := judge{tracer: x, line: line, asked: strings.Fields(named.Replace(line.net)), contacted: map[string]bool{}}
+	j := judge{tracer: x, line: line, asked: strings.Fields(named.Replace(line.net)), contacted: map[string]bool{}, children: childrenOf(calls)}
 	said := map[string]bool{}
 	for _, c := range calls {
 		if why := j.wrong(c); why != "" && !said[why+c.name] {
