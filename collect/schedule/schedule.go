@@ -10,7 +10,6 @@ import (
 	"regexp"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/clawbook/openclaw-ir/internal/casefile"
 	"github.com/clawbook/openclaw-ir/internal/console"
@@ -45,12 +44,9 @@ var plainPath = regexp.MustCompile(`^/[A-Za-z0-9/._+-]+$`)
 
 func (j Job) check() error {
 	for _, word := range append([]string{j.Case, j.Store}, j.Argv...) {
-		// A line break ends an option, systemd takes nothing that is not UTF-8, and whoever reads the files is to see what they do.
+		// A line break ends an option, systemd passes over a line that is not UTF-8, and whoever reads the files is to see what they do.
 		if console.EscapeCommand(word) != word {
 			return fmt.Errorf("%q: a character that cannot be seen does not go into a unit or a crontab", word)
-		}
-		if !utf8.ValidString(word) { // systemd passes over the line, and then has no program to run
-			return fmt.Errorf("%q: not UTF-8, and nothing else can stand in a unit", word)
 		}
 	}
 	if len(j.Argv) == 0 || !plainPath.MatchString(j.Argv[0]) {
