@@ -48,6 +48,7 @@ func credentialsFile(t *testing.T, text string, mode os.FileMode) string {
 
 // TestBulkReally sends the events and findings of a played incident, and of a real state, to a real store of logs, and asks it for them.
 func TestBulkReally(t *testing.T) {
+	oneAfterTheOther(t)
 	store := storetest.StartLogs(t)
 	t.Setenv("XDG_STATE_HOME", t.TempDir())
 	t.Setenv("HOME", t.TempDir())

@@ -131,6 +131,7 @@ func FuzzComplete(f *testing.F) {
 
 // TestCompletionInShells asks the real shells, each with its own script.
 func TestCompletionInShells(t *testing.T) {
+	oneAfterTheOther(t)
 	dir := t.TempDir()
 	exe, err := os.Executable()
 	if err != nil {

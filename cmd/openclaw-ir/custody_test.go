@@ -156,6 +156,7 @@ var notedLines = []notedLine{
 
 // Whatever runs leaves its line, with the exit code and the digest of what it printed; and no line holds a secret.
 func TestEveryCommandIsNoted(t *testing.T) {
+	oneAfterTheOther(t)
 	if testing.Short() {
 		t.Skip("runs every command")
 	}

@@ -73,6 +73,7 @@ func TestDrillAsJSON(t *testing.T) {
 
 // In a guided run the passphrase is asked for once, and seals all bundles.
 func TestOnePassphraseForAllSteps(t *testing.T) {
+	oneAfterTheOther(t)
 	m := newDrillMachine(t)
 	host := filepath.Join(m.home, "empty")
 	if err := os.Mkdir(host, 0o700); err != nil {

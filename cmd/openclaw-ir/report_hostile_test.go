@@ -131,6 +131,7 @@ func hostileHost(t *testing.T, secrets []string) string {
 
 // Nothing that an intruder wrote on a host is alive in what a report says of it, and no secret leaves it, however it was written down.
 func TestReportOfHostileHost(t *testing.T) {
+	oneAfterTheOther(t)
 	secrets := []string{"crumpet-1987", "sk-scenario-model-key-5b0e7d92c4a18f36"}
 	root, cases := hostileHost(t, secrets), t.TempDir()
 	var out, said bytes.Buffer

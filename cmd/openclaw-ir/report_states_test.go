@@ -13,6 +13,7 @@ import (
 
 // No file of a report of a real state or a played incident holds a secret that was planted there.
 func TestReportHoldsNoSecret(t *testing.T) {
+	oneAfterTheOther(t)
 	planted := statetest.Secrets(t)
 	roots := map[string]func() string{}
 	for _, v := range []string{"2026.1.30", "2026.7.1-live", "2026.9.6/running"} { // each way of keeping transcripts
@@ -21,7 +22,7 @@ func TestReportHoldsNoSecret(t *testing.T) {
 	for _, s := range []string{"session-theft", "log-poisoning"} {
 		roots[s] = func() string { return statetest.Scenario(t, s) }
 	}
-	if testing.Short() || statetest.Raced() {
+	if testing.Short() {
 		roots = map[string]func() string{"2026.9.6-running": roots["2026.9.6-running"]}
 	}
 	for name, unpack := range roots {

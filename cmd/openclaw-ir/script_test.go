@@ -75,6 +75,14 @@ func TestScripts(t *testing.T) {
 // racedScripts are those that go through what runs at once: freezing, sealing, uploading, the timeline, the custody log.
 var racedScripts = []string{"bundle.txtar", "case.txtar", "contain.txtar", "custody.txtar", "snapshot.txtar", "timeline.txtar", "upload.txtar"}
 
+// oneAfterTheOther leaves a test that takes long and runs one command after the other out under the race detector.
+func oneAfterTheOther(t *testing.T) {
+	t.Helper()
+	if statetest.Raced() {
+		t.Skip("what runs at once in these commands is raced by racedScripts and the packages' own tests")
+	}
+}
+
 func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: exits CODES command…")
