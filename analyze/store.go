@@ -16,9 +16,9 @@ import (
 const (
 	// blockBytes is how much of encoded events a block holds before it is compressed.
 	blockBytes = 256 << 10
-	// openBlocks is how many blocks are kept decompressed while events are read back: neighbours in time lie
-	// in as many blocks as sessions ran side by side.
-	openBlocks = 32
+	// windowBytes is how much of encoded events is laid out in order of time at once. For each window a block is decompressed once,
+	// however the events lie: an intruder can give a transcript's records any times.
+	windowBytes = 16 << 20
 )
 
 // A store keeps events compressed in memory until they are read back by time: a store of transcripts larger
@@ -48,6 +48,7 @@ type storeKey struct {
 	call    int32
 	block   uint32
 	offset  uint32
+	size    uint32 // bytes
 }
 
 func newStore() (*store, error) {
@@ -73,6 +74,8 @@ func (s *store) add(e *Event) {
 		block: uint32(len(s.blocks)), offset: uint32(len(s.current)),
 	})
 	s.current = s.encode(s.current, e)
+	last := &s.keys[len(s.keys)-1]
+	last.size = uint32(len(s.current)) - last.offset
 	s.sorted = false
 }
 
@@ -249,45 +252,63 @@ func (s *store) byTime() iter.Seq2[*Event, error] {
 		s.sorted = true
 	}
 	return func(yield func(*Event, error) bool) {
-		cache := blockCache{store: s, open: map[uint32][]byte{}}
-		for _, k := range s.keys {
-			block, err := cache.get(k.block)
-			if err != nil {
+		w := eventWindow{store: s}
+		for keys := s.keys; len(keys) > 0; keys = keys[len(w.at):] {
+			if err := w.fill(keys); err != nil {
 				yield(nil, fmt.Errorf("reading events back: %w", err))
 				return
 			}
-			if !yield(s.decode(block[k.offset:]), nil) {
-				return
+			for _, at := range w.at {
+				if !yield(s.decode(w.text[at:]), nil) {
+					return
+				}
 			}
 		}
 	}
 }
 
-// A blockCache holds the blocks used last.
-type blockCache struct {
+// An eventWindow holds the next events in order of time, as many as fit, one at least.
+type eventWindow struct {
 	store *store
-	open  map[uint32][]byte
-	order []uint32
+	text  []byte
+	at    []int // where each event begins in text
+	lying []int // the events in the order in which they were stored
+	block []byte
 }
 
-func (c *blockCache) get(n uint32) ([]byte, error) {
-	if int(n) == len(c.store.blocks) {
-		return c.store.current, nil
+func (w *eventWindow) fill(keys []storeKey) error {
+	size := 0
+	w.at, w.lying = w.at[:0], w.lying[:0]
+	for i, k := range keys {
+		if i > 0 && size+int(k.size) > windowBytes {
+			break
+		}
+		w.at, w.lying = append(w.at, size), append(w.lying, i)
+		size += int(k.size)
 	}
-	if b, ok := c.open[n]; ok {
-		return b, nil
+	w.text = slices.Grow(w.text[:0], size)[:size]
+	slices.SortFunc(w.lying, func(a, b int) int {
+		return cmp.Or(cmp.Compare(keys[a].block, keys[b].block), cmp.Compare(keys[a].offset, keys[b].offset))
+	})
+	return w.lay(keys)
+}
+
+// lay copies each event to its place, block by block.
+func (w *eventWindow) lay(keys []storeKey) (err error) {
+	s := w.store
+	block, open := s.current, len(s.blocks)
+	for _, i := range w.lying {
+		k := keys[i]
+		if n := int(k.block); n != open {
+			open, block = n, s.current
+			if n < len(s.blocks) {
+				if w.block, err = s.dec.DecodeAll(s.blocks[n], w.block[:0]); err != nil {
+					return err
+				}
+				block = w.block
+			}
+		}
+		copy(w.text[w.at[i]:], block[k.offset:][:k.size])
 	}
-	var room []byte
-	if len(c.order) == openBlocks {
-		room = c.open[c.order[0]][:0]
-		delete(c.open, c.order[0])
-		c.order = c.order[1:]
-	}
-	b, err := c.store.dec.DecodeAll(c.store.blocks[n], room)
-	if err != nil {
-		return nil, err
-	}
-	c.open[n] = b
-	c.order = append(c.order, n)
-	return b, nil
+	return nil
 }
