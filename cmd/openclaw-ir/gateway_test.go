@@ -392,7 +392,7 @@ func (g *gateway) ask(ctx context.Context, message string) (string, error) {
 // waitHeld waits until the model holds a turn open, after all its tools ran.
 func (g *gateway) waitHeld(t *testing.T) {
 	t.Helper()
-	waitFor(t, time.Minute, "the held turn", func() bool {
+	waitFor(t, 3*time.Minute, "the held turn", func() bool {
 		_, err := os.Stat(g.released() + ".held")
 		return err == nil
 	})
