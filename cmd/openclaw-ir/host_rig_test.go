@@ -21,6 +21,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/clawbook/openclaw-ir/internal/storetest"
 	"golang.org/x/sys/unix"
 )
 
@@ -368,16 +369,7 @@ func serveEcho(t *testing.T, namespace, network, addr string) (stop func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() { _, _ = io.Copy(conn, conn) }()
-		}
-	}()
+	storetest.Accept(t, l, func(conn net.Conn) { _, _ = io.Copy(conn, conn) })
 	return func() { l.Close() }
 }
 

@@ -108,16 +108,7 @@ func serveAgent(t *testing.T, private []byte) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() { _ = agent.ServeAgent(ring, conn) }()
-		}
-	}()
+	storetest.Accept(t, l, func(conn net.Conn) { _ = agent.ServeAgent(ring, conn) })
 	return socket
 }
 

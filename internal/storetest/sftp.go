@@ -28,6 +28,12 @@ func ServeSFTP(t testing.TB, handlers sftp.Handlers) (addr, hostKey string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	Accept(t, l, func(conn net.Conn) { serveSFTP(conn, config, handlers) })
+	return l.Addr().String(), ssh.FingerprintSHA256(host.PublicKey())
+}
+
+// Accept has each connection to a listener answered on its own, until the test ends or the listener is closed.
+func Accept(t testing.TB, l net.Listener, answer func(net.Conn)) {
 	t.Cleanup(func() { l.Close() })
 	go func() {
 		for {
@@ -35,10 +41,9 @@ func ServeSFTP(t testing.TB, handlers sftp.Handlers) (addr, hostKey string) {
 			if err != nil {
 				return
 			}
-			go serveSFTP(conn, config, handlers)
+			go answer(conn)
 		}
 	}()
-	return l.Addr().String(), ssh.FingerprintSHA256(host.PublicKey())
 }
 
 func serveSFTP(conn net.Conn, config *ssh.ServerConfig, handlers sftp.Handlers) {
