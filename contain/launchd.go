@@ -127,7 +127,7 @@ func (m Machine) ownersOf(dirs ...string) (uids []uint32) {
 }
 
 // plistLabel finds the label in a property list in XML (launchd.plist(5)).
-var plistLabel = regexp.MustCompile(`<key>Label</key>\s*<string>([^<]{1,1000})</string>`)
+var plistLabel = regexp.MustCompile(`<key>Label</key>\s*<string>([^<]+)</string>`)
 
 // label returns what launchd calls a job, which is most often its file's name.
 func (m Machine) label(def openclaw.Unit) string {

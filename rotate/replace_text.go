@@ -262,8 +262,8 @@ func wordSpan(text string, w word, prefix, value string) span {
 }
 
 var (
-	plistEntry  = regexp.MustCompile(`<key>([A-Za-z_][A-Za-z0-9_]{0,127})</key>\s*<string>([^<]{1,1000})</string>`)
-	plistOption = regexp.MustCompile(`<string>(--[a-z]{1,16})</string>\s*<string>([^<]{1,1000})</string>`)
+	plistEntry  = regexp.MustCompile(`<key>([A-Za-z_][A-Za-z0-9_]*)</key>\s*<string>([^<]+)</string>`)
+	plistOption = regexp.MustCompile(`<string>(--[a-z]+)</string>\s*<string>([^<]+)</string>`)
 )
 
 // plistSpans finds a variable, or an option of ProgramArguments, in a launchd job in XML.

@@ -21,8 +21,11 @@ type Address struct {
 	url   *url.URL // of the bulk interface
 }
 
+// maxIndexName bounds the name of an index (in bytes); both kinds of store allow 255.
+const maxIndexName = 200
+
 // indexName is what both kinds of store accept as the name of an index, an alias or a data stream.
-var indexName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,200}$`)
+var indexName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]*$`)
 
 // ParseAddress reads https://HOST[:PORT][/PREFIX]/INDEX[?QUERY]. Plain http is taken for this machine's own addresses alone. An error
 // never holds what may be a password.
@@ -38,7 +41,7 @@ func ParseAddress(text string) (Address, error) {
 		return Address{}, fmt.Errorf("not https: %q would be sent in clear", u.Hostname())
 	}
 	prefix, index, _ := cutLast(strings.TrimSuffix(u.Path, "/"), "/")
-	if !indexName.MatchString(index) {
+	if len(index) > maxIndexName || !indexName.MatchString(index) {
 		return Address{}, fmt.Errorf("the address names no index: %q; a name is of small letters, digits and . _ -", index)
 	}
 	u.Path, u.RawPath = prefix+"/_bulk", ""

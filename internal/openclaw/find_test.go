@@ -306,6 +306,11 @@ func TestVersionAndPort(t *testing.T) {
 			"home/claw/.openclaw/openclaw.json", config, unit, "[Service]\nExecStart=/usr/bin/node \"/opt/n m/openclaw/dist/index.js\" gateway\nEnvironment=OPENCLAW_GATEWAY_PORT=4001\n",
 			"opt/n m/openclaw/package.json", `{"name":"openclaw","version":"2026.9.6"}`,
 		}, "2026.9.6", 4001, ""},
+		{"launchd job with many arguments", []string{
+			"data/s/openclaw.json", config, "opt/openclaw/package.json", `{"name":"openclaw","version":"2026.9.6"}`,
+			"Library/LaunchDaemons/ai.openclaw.gateway.plist", "<key>ProgramArguments</key><array><string>/usr/bin/node</string><string>/opt/openclaw/dist/index.js</string>" +
+				strings.Repeat("<string>--option</string>", 100) + "</array><key>OPENCLAW_STATE_DIR</key><string>/data/s</string>",
+		}, "2026.9.6", 18789, ""},
 		{"newer", []string{"home/claw/.openclaw/openclaw.json", `{"meta":{"lastTouchedVersion":"2026.10.1-beta.2"}}`}, "2026.10.1-beta.2", 18789, "newer than " + NewestKnown},
 		{"newest known", []string{"home/claw/.openclaw/openclaw.json", `{"meta":{"lastTouchedVersion":"2026.9.6-1"}}`}, "2026.9.6-1", 18789, ""},
 		{"unknown", []string{"home/claw/.openclaw/openclaw.json", `{}`}, "", 18789, "could not be told"},

@@ -302,9 +302,9 @@ func splitQuoted(line string) (words []string) {
 }
 
 var (
-	plistPair  = regexp.MustCompile(`<key>([A-Za-z_]{1,64})</key>\s*<string>([^<]{0,1000})</string>`)
-	plistExec  = regexp.MustCompile(`<key>ProgramArguments</key>\s*<array>([^\x00]{0,1000}?)</array>`)
-	plistValue = regexp.MustCompile(`<string>([^<]{0,1000})</string>`)
+	plistPair  = regexp.MustCompile(`<key>([A-Za-z_]+)</key>\s*<string>([^<]*)</string>`)
+	plistExec  = regexp.MustCompile(`<key>ProgramArguments</key>\s*<array>((?s:.*?))</array>`)
+	plistValue = regexp.MustCompile(`<string>([^<]*)</string>`)
 )
 
 // readPlist reads a launchd property list in its XML form.
