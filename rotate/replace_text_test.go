@@ -108,11 +108,15 @@ func TestShellReads(t *testing.T) {
 	for _, r := range list {
 		for _, text := range []string{r.Before, r.After} {
 			text = strings.ReplaceAll(text, "\r", "")
-			script.WriteString("(eval \"$(cat <<'END_OF_TEXT'\n" + text + "\nEND_OF_TEXT\n)\" 2>/dev/null; printf '%s\\t%s\\n' \"$TOKEN\" \"$OTHER\") 2>/dev/null; echo @@\n")
+			script.WriteString("IFS= read -r -d '' text <<'END_OF_TEXT'\n" + text + "\nEND_OF_TEXT\n(eval \"$text\" 2>/dev/null; printf '%s\\t%s\\n' \"$TOKEN\" \"$OTHER\") 2>/dev/null; echo @@\n")
 		}
 	}
-	cmd := exec.Command(bash, "--norc")
-	cmd.Stdin, cmd.Env, cmd.Dir = &script, []string{"PATH=/nonexistent:/usr/bin:/bin"}, t.TempDir()
+	file := filepath.Join(t.TempDir(), "script") // from a pipe bash reads byte by byte
+	if err := os.WriteFile(file, script.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(bash, "--norc", file)
+	cmd.Env, cmd.Dir = []string{"PATH=/nonexistent:/usr/bin:/bin"}, t.TempDir()
 	out, err := cmd.Output()
 	if err != nil {
 		t.Fatal(err)

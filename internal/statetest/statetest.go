@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/clawbook/openclaw-ir/internal/drill"
@@ -63,20 +64,35 @@ func unpacked(tb testing.TB, archive, variant string) string {
 // that is printed or written in clear.
 func Secrets(tb testing.TB) []string {
 	tb.Helper()
-	lists, err := filepath.Glob(filepath.Join(testdata(tb), "scenarios", "secrets", "*.txt"))
-	if err != nil {
-		tb.Fatal(err)
+	dir := testdata(tb)
+	secretsOnce.Do(func() { secrets, errSecrets = readSecrets(dir) })
+	if errSecrets != nil {
+		tb.Fatal(errSecrets)
 	}
-	var all []string
-	for _, list := range append(lists, filepath.Join(testdata(tb), "states", "secrets.txt")) {
+	return slices.Clone(secrets)
+}
+
+// The secrets are asked for again and again, once for each field of a document, and stand in many files.
+var (
+	secretsOnce sync.Once
+	secrets     []string
+	errSecrets  error
+)
+
+func readSecrets(dir string) (all []string, err error) {
+	lists, err := filepath.Glob(filepath.Join(dir, "scenarios", "secrets", "*.txt"))
+	if err != nil {
+		return nil, err
+	}
+	for _, list := range append(lists, filepath.Join(dir, "states", "secrets.txt")) {
 		data, err := os.ReadFile(list)
 		if err != nil {
-			tb.Fatal(err)
+			return nil, err
 		}
 		all = append(all, strings.Fields(string(data))...)
 	}
 	slices.Sort(all)
-	return slices.Compact(all)
+	return slices.Compact(all), nil
 }
 
 // Snapshot describes every file under dir, dir itself excepted, by its slash-separated relative path: mode, size,
