@@ -187,63 +187,64 @@ func (d *DB) explain(ctx context.Context, err error) error {
 // explainViews adds to the error of a query that was not compiled the first few views: if it reads one,
 // SQLite does not always say so.
 func (d *DB) explainViews(err error) error {
-	if len(d.views) == 0 {
+	if len(d.schema.views) == 0 {
 		return err
 	}
-	return fmt.Errorf("%w (views are not run: %.100q)", err, d.views[:min(len(d.views), 5)])
+	return fmt.Errorf("%w (views are not run: %.100q)", err, d.schema.views[:min(len(d.schema.views), 5)])
 }
 
-// learn finds out, once, what of the schema is not run.
+// learn finds out, once, what the schema holds, and what of that is not run.
 func (d *DB) learn(ctx context.Context) error {
-	if d.computed != nil {
+	if d.known {
 		return nil
 	}
-	computed, views := map[column]bool{}, []string(nil)
-	err := d.columns(ctx, func(kind string, c column, hidden int64) {
-		if kind == "view" {
-			views = append(views, c.table)
-		}
-		if hidden == 2 { // computed when read; 3 is computed when written
-			computed[c] = true
-		}
-	})
+	read, err := d.readSchema(ctx)
 	if err != nil && !errors.Is(err, d.damage) {
 		return err
 	}
-	d.computed, d.views = computed, views
+	d.schema, d.known = read, true
 	return nil
 }
 
-// columns calls f for each column of each table, and with an empty name for each view and virtual table:
-// what those have for columns only running them could tell.
-func (d *DB) columns(ctx context.Context, f func(kind string, c column, hidden int64)) error {
+// readSchema lists the columns of each table. Views and virtual tables are there without: only running them could tell.
+func (d *DB) readSchema(ctx context.Context) (schema, error) {
 	const sql = `SELECT l.type, l.name, x.name, x.hidden FROM pragma_table_list l
 		LEFT JOIN pragma_table_xinfo(CASE WHEN l.type IN ('table', 'shadow') THEN l.name END, 'main') x
 		WHERE l.schema = 'main' AND l.name <> 'sqlite_schema'`
-	return d.rows(ctx, sql, nil, func(r *Row) bool {
-		f(string(r.Text(0)), column{string(r.Text(1)), string(r.Text(2))}, r.Int(3))
+	read := schema{tables: map[string][]string{}, computed: map[column]bool{}}
+	err := d.rows(ctx, sql, nil, func(r *Row) bool {
+		read.add(string(r.Text(0)), column{string(r.Text(1)), string(r.Text(2))}, r.Int(3))
 		return true
 	})
+	return read, err
+}
+
+// add notes a column, or with an empty name what has none that could be told. hidden is SQLite's word for what sort it is.
+func (s *schema) add(kind string, c column, hidden int64) {
+	switch {
+	case kind == "view":
+		s.views = append(s.views, c.table)
+	case c.name == "":
+		s.tables[c.table] = nil
+	default:
+		s.tables[c.table] = append(s.tables[c.table], c.name)
+	}
+	if hidden == 2 { // computed when read; 3 is computed when written
+		s.computed[c] = true
+	}
 }
 
 // Tables returns the columns of every table, in order. Virtual tables are there without columns:
 // their modules are not loaded. Views are not there: they hold nothing, and are not run.
-// With an error, what it could tell is returned still.
+// Where parts of the schema are damaged, the rest is returned with the error. The map is not to be changed.
 func (d *DB) Tables(ctx context.Context) (map[string][]string, error) {
-	tables := map[string][]string{}
-	err := d.columns(ctx, func(kind string, c column, _ int64) {
-		switch {
-		case kind == "view":
-		case c.name == "":
-			tables[c.table] = nil
-		default:
-			tables[c.table] = append(tables[c.table], c.name)
-		}
-	})
-	if err != nil {
-		return tables, fmt.Errorf("listing tables: %w", err)
+	if err := d.learn(ctx); err != nil {
+		return nil, fmt.Errorf("listing tables: %w", err)
 	}
-	return tables, nil
+	if d.damage != nil {
+		return d.schema.tables, fmt.Errorf("listing tables: %w", d.damage)
+	}
+	return d.schema.tables, nil
 }
 
 // Check runs SQLite's quick check and returns what it finds amiss; nothing if all is well.
@@ -266,7 +267,7 @@ func (d *DB) Check(ctx context.Context) ([]string, error) {
 		if err := d.learn(ctx); err != nil {
 			return err
 		}
-		if len(d.computed) == 0 {
+		if len(d.schema.computed) == 0 {
 			return collect("PRAGMA quick_check")
 		}
 		return d.checkTables(ctx, collect, &found)
@@ -284,7 +285,7 @@ func (d *DB) checkTables(ctx context.Context, collect func(string) error, found 
 		return err
 	}
 	skip := map[string]bool{}
-	for c := range d.computed {
+	for c := range d.schema.computed {
 		skip[c.table] = true
 	}
 	for _, table := range slices.Sorted(maps.Keys(tables)) {

@@ -74,14 +74,21 @@ type LogInfo struct {
 
 // DB is an open database. It is for one goroutine at a time; any number of DBs may be used at once.
 type DB struct {
-	conn     *sqlite3.Conn
-	view     *overlay
-	log      LogInfo
-	computed map[column]bool // columns whose value the schema computes; nil until known
-	views    []string        // names of views
-	damage   error           // what of the schema could not be read
-	broken   error           // set once SQLite broke off: it is not called again
-	leak     bool            // its memory is in no known state, so even closing is not safe
+	conn   *sqlite3.Conn
+	view   *overlay
+	log    LogInfo
+	schema schema
+	known  bool  // schema is filled in
+	damage error // what of the schema could not be read
+	broken error // set once SQLite broke off: it is not called again
+	leak   bool  // its memory is in no known state, so even closing is not safe
+}
+
+// A schema is what a database says it holds.
+type schema struct {
+	tables   map[string][]string // their columns, in order
+	computed map[column]bool     // columns whose value the schema computes
+	views    []string            // their names
 }
 
 type column struct{ table, name string }
@@ -153,7 +160,7 @@ func (d *DB) authorize(action sqlite3.AuthorizerActionCode, arg, col, _, _ strin
 	case sqlite3.AUTH_SELECT, sqlite3.AUTH_FUNCTION, sqlite3.AUTH_RECURSIVE, sqlite3.AUTH_PRAGMA:
 		return sqlite3.AUTH_OK
 	case sqlite3.AUTH_READ:
-		if !d.computed[column{arg, col}] {
+		if !d.schema.computed[column{arg, col}] {
 			return sqlite3.AUTH_OK
 		}
 	}
