@@ -65,6 +65,9 @@ func OpenDatabase(fsys fs.FS, hostPath string) (*Database, error) {
 
 // foreignLog reports that the tables below the log are all others than those in it.
 func (d *Database) foreignLog(db, journal sqlite.Source) bool {
+	if d.SharesSchema(db, journal) {
+		return false
+	}
 	var below Database
 	if below.open(db, sqlite.Options{Journal: journal}) != nil {
 		return false

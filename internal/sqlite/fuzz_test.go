@@ -73,6 +73,7 @@ func readAll(f files) {
 	defer d.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
 	defer cancel()
+	d.SharesSchema(source(f.db), source(f.journal))
 	tables, _ := d.Tables(ctx)
 	for name, cols := range tables {
 		for r, err := range d.Query(ctx, "SELECT * FROM "+sqlite3.QuoteIdentifier(name)) {

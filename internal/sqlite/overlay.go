@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/binary"
 	"errors"
@@ -208,4 +209,67 @@ func pageSizeOf(base header, wal layer, walHead header, journal layer, journalHe
 		return journalHead.pageSize
 	}
 	return 0
+}
+
+// tableInterior is the type of a page that leads to others of a table's tree, and [tableLeaf] that of one that holds its rows.
+const tableInterior = 0x05
+
+// maxSchemaPages bounds the pages that are compared of a schema: real ones have fewer than ten.
+const maxSchemaPages = 50
+
+// SharesSchema reports that a page of what a database says it holds is the same without its log: they are of one database then. It costs
+// a few pages, where opening the database without its log parses the schema. false says nothing.
+func (d *DB) SharesSchema(db, journal Source) bool {
+	below, _, err := newOverlay(db, Options{Journal: journal})
+	if err != nil || below.pageSize != d.view.pageSize {
+		return false
+	}
+	c := comparison{a: below, b: d.view, left: maxSchemaPages}
+	return c.sameLeaf(1)
+}
+
+// A comparison is of two views of one tree.
+type comparison struct {
+	a, b *overlay
+	left int // pages that may be read yet
+}
+
+// sameLeaf looks for a leaf that is the same in both, in what is below a page that is.
+func (c *comparison) sameLeaf(page int64) bool {
+	if c.left--; c.left < 0 {
+		return false
+	}
+	a, b := make([]byte, c.a.pageSize), make([]byte, c.a.pageSize)
+	if c.a.readPage(a, page, 0) != nil || c.b.readPage(b, page, 0) != nil {
+		return false
+	}
+	from := 0
+	if page == 1 {
+		from = headerSize
+	}
+	if !bytes.Equal(a[from:], b[from:]) {
+		return false
+	}
+	switch cells := int(binary.BigEndian.Uint16(a[from+3:])); a[from] {
+	case tableLeaf:
+		return cells > 0
+	case tableInterior:
+		return slices.ContainsFunc(children(a, from, cells), c.sameLeaf)
+	}
+	return false
+}
+
+// children are the pages that an interior page at b[from:] leads to: a number in each cell, and the last in its header.
+func children(b []byte, from, cells int) []int64 {
+	pages := []int64{int64(binary.BigEndian.Uint32(b[from+8:]))}
+	for i := range min(cells, maxSchemaPages) {
+		at := from + 12 + 2*i
+		if at+2 > len(b) {
+			break
+		}
+		if cell := int(binary.BigEndian.Uint16(b[at:])); cell+4 <= len(b) {
+			pages = append(pages, int64(binary.BigEndian.Uint32(b[cell:])))
+		}
+	}
+	return pages
 }

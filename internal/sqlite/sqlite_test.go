@@ -376,6 +376,44 @@ func TestForeignLogAlike(t *testing.T) {
 	}
 }
 
+func TestSharesSchema(t *testing.T) {
+	t.Parallel()
+	var tables strings.Builder // more than a page names
+	for i := range 100 {
+		fmt.Fprintf(&tables, "CREATE TABLE t%d(a, b); ", i)
+	}
+	deep := func(after string) files {
+		return build(t, tables.String()+"PRAGMA journal_mode=wal; PRAGMA wal_checkpoint; "+after+"\nsnap\n")
+	}
+	circle := build(t, tables.String()+"\nsnap\n")
+	for i := range binary.BigEndian.Uint16(circle.db[headerSize+3:]) {
+		cell := binary.BigEndian.Uint16(circle.db[headerSize+12+2*int(i):])
+		binary.BigEndian.PutUint32(circle.db[cell:], 1)
+	}
+	binary.BigEndian.PutUint32(circle.db[headerSize+8:], 1)
+	mixed := deep("INSERT INTO t1 VALUES (1, 2);")
+	mixed.wal = build(t, "PRAGMA journal_mode=wal; CREATE TABLE other(a);\nsnap\n").wal
+	for name, c := range map[string]struct {
+		files files
+		want  bool
+	}{
+		"rows in the log":               {deep("INSERT INTO t1 VALUES (1, 2);"), true},
+		"one table more":                {deep("CREATE TABLE more(a);"), true},
+		"a log of another":              {mixed, false},
+		"pages that lead to each other": {circle, false},
+		"one page":                      {build(t, inLog), true},
+	} {
+		d, err := c.files.tryOpen(Options{})
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		if got := d.SharesSchema(source(c.files.db), source(c.files.journal)); got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
+		d.Close()
+	}
+}
+
 func TestHistory(t *testing.T) {
 	t.Parallel()
 	f := build(t, walStart+`INSERT INTO t VALUES (1001, '', 1);
