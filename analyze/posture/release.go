@@ -19,9 +19,9 @@ type release struct {
 // maxRelease bounds a version's text, in bytes.
 const maxRelease = 64
 
-// parseRelease reads a version, with or without a leading v.
+// parseRelease reads a version, with or without space around it and a leading v.
 func parseRelease(s string) (r release, ok bool) {
-	s = strings.TrimPrefix(s, "v")
+	s = strings.TrimPrefix(strings.TrimSpace(s), "v")
 	s, _, _ = strings.Cut(s, "+")
 	if len(s) > maxRelease {
 		return r, false
@@ -69,7 +69,7 @@ type releaseRange []bound
 func parseRange(s string) (rng releaseRange, err error) {
 	for part := range strings.SplitSeq(s, ",") {
 		op, version, ok := strings.Cut(strings.TrimSpace(part), " ")
-		r, valid := parseRelease(strings.TrimSpace(version))
+		r, valid := parseRelease(version)
 		if !ok || !valid || !slices.Contains([]string{"<", "<=", ">", ">=", "="}, op) {
 			return nil, fmt.Errorf("not a range of versions: %q", s)
 		}

@@ -94,6 +94,9 @@ func (p completer) complete(words []string) (list []definition, also string) {
 	prefix := ""
 	if name, value, ok := strings.Cut(last, "="); ok && strings.HasPrefix(name, "--") { // --level=hi
 		line.flag, prefix, last = flagNamed(line.flags, strings.TrimLeft(name, "-")), name+"=", value
+		if line.flag == nil {
+			return nil, noneToo
+		}
 	}
 	if last == "=" { // bash parts --level=hi at the equals sign
 		last = ""
