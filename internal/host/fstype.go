@@ -2,6 +2,7 @@ package host
 
 import (
 	"bufio"
+	"fmt"
 	"io/fs"
 	"path/filepath"
 	"strconv"
@@ -16,7 +17,7 @@ func (r *Root) FSType(name string) (string, error) {
 		return "", err
 	}
 	defer p.close()
-	kind, err := fsTypeAt(p.dir, p.base)
+	kind, err := p.fsType()
 	if err != nil {
 		return "", &fs.PathError{Op: "statfs", Path: name, Err: err}
 	}
@@ -50,11 +51,14 @@ type Mount struct {
 	Point  string // a name in the Root
 	Type   string // as in mountinfo: "ext4", "nfs4", "fuse.sshfs"
 	Source string
+	User   bool // who is not root serves it: a [Root] does not enter it, and its error says why
 }
 
 // Skip says why a walk should not enter the mount, "" if it should.
 func (m Mount) Skip() string {
 	switch {
+	case m.User:
+		return "" // it is not left out by design: whoever enters it is told why not
 	case IsNetworkFS(m.Type):
 		return "network file system " + m.Type
 	case IsPseudoFS(m.Type):
@@ -103,7 +107,32 @@ func parseMount(line, dir string) (Mount, bool) {
 	if err != nil || rel == ".." || strings.HasPrefix(rel, "../") {
 		return Mount{}, false
 	}
-	return Mount{Point: rel, Type: tail[0], Source: unescapeOctal(tail[1])}, true
+	return Mount{Point: rel, Type: tail[0], Source: unescapeOctal(tail[1]), User: served(line, false) != nil}, true
+}
+
+// served says who else than root answers for a mount, from its line in proc_pid_mountinfo(5). Users mount FUSE wherever they can
+// write.
+func served(line string, foreign bool) error {
+	_, after, _ := strings.Cut(line, " - ")
+	kind, rest, _ := strings.Cut(after, " ")
+	if name, _, _ := strings.Cut(kind, "."); name != "fuse" && name != "fuseblk" {
+		return nil
+	}
+	who := "somebody"
+	_, options, _ := strings.Cut(rest, " ")
+	for o := range strings.SplitSeq(options, ",") {
+		if uid, ok := strings.CutPrefix(o, "user_id="); ok {
+			who = "user " + uid
+		}
+	}
+	switch {
+	case who == "user 0" && foreign:
+		who = "somebody"
+	case who == "user 0":
+		return nil
+	}
+	return fmt.Errorf("%w: %s serves what is mounted here (%s) and can keep whoever asks waiting for ever; "+
+		"copy it with a program that may hang, and read the copy with --root", ErrNotTrusted, who, kind)
 }
 
 // unescapeOctal undoes the \040 of mountinfo.

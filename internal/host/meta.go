@@ -56,7 +56,7 @@ func (r *Root) Extra(name string) (Extra, error) {
 		return Extra{}, err
 	}
 	defer p.close()
-	x, err := extraAt(p.dir, p.base)
+	x, err := p.extra()
 	if err != nil {
 		return Extra{}, &fs.PathError{Op: "statx", Path: name, Err: err}
 	}

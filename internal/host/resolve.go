@@ -82,9 +82,11 @@ type walk struct {
 
 func (w *walk) to(todo []string, follow bool) (*place, error) {
 	var st unix.Stat_t
-	if err := w.look(".", &st); err != nil {
+	at, err := w.look(".", &st)
+	if err != nil {
 		return nil, err
 	}
+	shut(at)
 	for len(todo) > 0 {
 		name := todo[0]
 		todo = todo[1:]
@@ -97,11 +99,18 @@ func (w *walk) to(todo []string, follow bool) (*place, error) {
 			}
 			continue
 		}
-		if err := w.look(name, &st); err != nil {
+		if at, err = w.look(name, &st); err != nil {
 			return nil, err
 		}
-		last := len(todo) == 0
-		switch kind := st.Mode & unix.S_IFMT; {
+		last, kind := len(todo) == 0, st.Mode&unix.S_IFMT
+		if kind == unix.S_IFDIR && !last {
+			if err := w.down(name, at, st); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		shut(at)
+		switch {
 		case kind == unix.S_IFLNK && (follow || !last):
 			target, err := w.link(name, &st)
 			if err != nil {
@@ -110,12 +119,8 @@ func (w *walk) to(todo []string, follow bool) (*place, error) {
 			todo = append(strings.Split(target, "/"), todo...)
 		case last:
 			return &place{w.root, w.fd, name, w.path(name), st, w.led}, nil
-		case kind != unix.S_IFDIR:
-			return nil, syscall.ENOTDIR
 		default:
-			if err := w.down(name, st); err != nil {
-				return nil, err
-			}
+			return nil, syscall.ENOTDIR
 		}
 	}
 	if err := retry(func() error { return unix.Fstat(w.fd, &st) }); err != nil {
@@ -124,13 +129,17 @@ func (w *walk) to(todo []string, follow bool) (*place, error) {
 	return &place{w.root, w.fd, ".", strings.Join(w.names, "/"), st, w.led}, nil
 }
 
-// look describes one component without following it.
-func (w *walk) look(name string, st *unix.Stat_t) error {
-	err := retry(func() error { return unix.Fstatat(w.fd, name, st, unix.AT_SYMLINK_NOFOLLOW) })
+// look pins one component without following it.
+func (w *walk) look(name string, st *unix.Stat_t) (at int, err error) {
+	at, err = w.root.pin(w.fd, name, st)
 	if err != nil || w.see == nil {
-		return err
+		return at, err
 	}
-	return w.see(w.path(name), st)
+	if err := w.see(w.path(name), st); err != nil {
+		shut(at)
+		return -1, err
+	}
+	return at, nil
 }
 
 func (w *walk) path(name string) string {
@@ -161,14 +170,16 @@ func (w *walk) link(name string, st *unix.Stat_t) (string, error) {
 	return target, nil
 }
 
-func (w *walk) down(name string, st unix.Stat_t) error {
-	fd, err := openat(w.fd, name, searchFlags|unix.O_NOFOLLOW|unix.O_CLOEXEC)
-	if err != nil {
-		return err
+// down goes into a directory that was pinned.
+func (w *walk) down(name string, at int, st unix.Stat_t) (err error) {
+	if at < 0 {
+		if at, err = openat(w.fd, name, searchFlags|unix.O_NOFOLLOW|unix.O_CLOEXEC); err != nil {
+			return err
+		}
 	}
 	w.leave()
 	w.through(&st)
-	w.fd, w.names, w.ids = fd, append(w.names, name), append(w.ids, st)
+	w.fd, w.names, w.ids = at, append(w.names, name), append(w.ids, st)
 	return nil
 }
 
@@ -181,7 +192,7 @@ func (w *walk) up() error {
 		w.fd, w.names, w.ids = w.root.fd, nil, nil
 		return nil
 	}
-	fd, err := openat(w.fd, "..", searchFlags|unix.O_NOFOLLOW|unix.O_CLOEXEC)
+	fd, err := w.root.enter(w.fd, "..", searchFlags|unix.O_NOFOLLOW|unix.O_CLOEXEC)
 	if err != nil {
 		return err
 	}
@@ -201,6 +212,13 @@ func (w *walk) leave() {
 		unix.Close(w.fd)
 	}
 	w.fd = w.root.fd
+}
+
+// shut closes what pin returned.
+func shut(at int) {
+	if at >= 0 {
+		unix.Close(at)
+	}
 }
 
 func openat(dir int, name string, flags int) (fd int, err error) {

@@ -69,10 +69,11 @@ func (s *spot) read() ([]byte, FileState, error) {
 
 // openFile opens what is there by now, if it is a regular file.
 func (s *spot) openFile() (*os.File, error) {
-	err := retry(func() error { return unix.Fstatat(s.dir, s.base, &s.stat, unix.AT_SYMLINK_NOFOLLOW) })
+	at, err := s.root.pin(s.dir, s.base, &s.stat)
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: s.path, Err: err}
 	}
+	shut(at)
 	fd, err := s.open()
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: s.path, Err: err}

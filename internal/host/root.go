@@ -32,11 +32,16 @@ var ErrSpecial = errors.New("not a regular file or directory")
 //
 // Where we are root, a user's link leads no further than that user could go: what it leads to is not read with root's rights.
 //
+// A file system that a user serves (FUSE) is not entered where it is mounted beneath the Root, nor is anything asked of it: it could answer
+// never, and then not even SIGKILL ends who waits. The error wraps [ErrNotTrusted]. The Root itself may lie on one: whoever named it
+// asked for it.
+//
 // The links of /proc (cwd, exe, fd) are followed by their text, not by what they stand for.
 // A Root is safe for concurrent use until Close.
 type Root struct {
-	dir string // where the tree lies on this machine
-	fd  int
+	dir    string // where the tree lies on this machine
+	fd     int
+	mounts mountWatch
 }
 
 // OpenRoot opens the tree at dir, which may itself be a symbolic link.
@@ -49,11 +54,16 @@ func OpenRoot(dir string) (*Root, error) {
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: dir, Err: err}
 	}
-	return &Root{dir: dir, fd: fd}, nil
+	r := &Root{dir: dir, fd: fd}
+	r.mounts.begin(fd)
+	return r, nil
 }
 
 // Close releases the root directory. Files opened from it stay open.
-func (r *Root) Close() error { return unix.Close(r.fd) }
+func (r *Root) Close() error {
+	r.mounts.close()
+	return unix.Close(r.fd)
+}
 
 // Live says whether r is the tree of the running machine.
 func (r *Root) Live() bool { return r.dir == "/" }
@@ -96,9 +106,9 @@ func (p *place) open() (int, error) {
 		return -1, err
 	}
 	const flags = unix.O_RDONLY | unix.O_NONBLOCK | unix.O_NOFOLLOW | unix.O_NOCTTY | unix.O_CLOEXEC
-	fd, err := openat(p.dir, p.base, flags|noAtime)
+	fd, err := p.root.enter(p.dir, p.base, flags|noAtime)
 	if errors.Is(err, unix.EPERM) && noAtime != 0 {
-		fd, err = openat(p.dir, p.base, flags) // only a file's owner and root may leave its access time alone
+		fd, err = p.root.enter(p.dir, p.base, flags) // only a file's owner and root may leave its access time alone
 	}
 	if errors.Is(err, unix.EAGAIN) {
 		return -1, fmt.Errorf("%w: another process holds a lease on it; in a minute it can be opened", err)

@@ -1,8 +1,10 @@
 package host
 
 import (
+	"errors"
 	"io/fs"
 	"os"
+	"path"
 	"syscall"
 	"time"
 
@@ -17,7 +19,7 @@ const (
 
 // info describes the place through a descriptor that opens nothing.
 func (p *place) info() (fs.FileInfo, error) {
-	fd, err := openat(p.dir, p.base, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC)
+	fd, err := p.root.enter(p.dir, p.base, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC)
 	if err != nil {
 		return nil, err
 	}
@@ -32,6 +34,16 @@ func statTimes(st *syscall.Stat_t) (mtime, ctime, atime time.Time) {
 
 // unmark is the program that takes away what Extra calls immutable and append-only.
 const unmark = "chattr -i -a"
+
+// extra asks for what stat(2) leaves out of a place.
+func (p *place) extra() (Extra, error) {
+	fd, err := p.root.enter(p.dir, p.base, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC)
+	if err != nil {
+		return Extra{}, err
+	}
+	defer unix.Close(fd)
+	return extraAt(fd, "")
+}
 
 func extraAt(dir int, name string) (Extra, error) {
 	var x unix.Statx_t
@@ -65,12 +77,16 @@ var fsMagic = map[uint32]string{
 	unix.V9FS_MAGIC: "9p", unix.XFS_SUPER_MAGIC: "xfs", unix.AFS_FS_MAGIC: "afs",
 }
 
-func fsTypeAt(dir int, name string) (string, error) {
-	fd, err := openat(dir, name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC)
+func (p *place) fsType() (string, error) {
+	fd, err := p.root.enter(p.dir, p.base, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC)
 	if err != nil {
 		return "", err
 	}
 	defer unix.Close(fd)
+	return fsTypeOf(fd)
+}
+
+func fsTypeOf(fd int) (string, error) {
 	var st unix.Statfs_t
 	if err := retry(func() error { return unix.Fstatfs(fd, &st) }); err != nil {
 		return "", err
@@ -86,23 +102,61 @@ func (r *Root) openMagic(name string) (*os.File, error) {
 		return nil, err
 	}
 	defer p.close()
-	if kind, err := fsTypeAt(p.dir, "."); err != nil || kind != "proc" {
+	if kind, err := fsTypeOf(p.dir); err != nil || kind != "proc" {
 		return r.open(name, true)
 	}
-	const flags = unix.O_RDONLY | unix.O_NONBLOCK | unix.O_NOCTTY | unix.O_CLOEXEC
-	var st unix.Stat_t
-	if err := retry(func() error { return unix.Fstatat(p.dir, p.base, &st, 0) }); err != nil {
-		return nil, &fs.PathError{Op: "stat", Path: name, Err: err}
-	}
-	if err := openable(st.Mode); err != nil {
-		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
-	}
-	fd, err := openat(p.dir, p.base, flags|noAtime)
-	if err == unix.EPERM {
-		fd, err = openat(p.dir, p.base, flags)
-	}
+	fd, err := p.openMagic()
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
 	}
 	return os.NewFile(uintptr(fd), p.host()), nil
+}
+
+// openMagic opens what the link stands for, unless a user serves it.
+func (p *place) openMagic() (int, error) {
+	at, err := openat(p.dir, p.base, unix.O_PATH|unix.O_CLOEXEC)
+	if err != nil {
+		return -1, err
+	}
+	defer unix.Close(at)
+	if err := p.mayEnterMagic(at); err != nil {
+		return -1, err
+	}
+	var st unix.Stat_t
+	if err := retry(func() error { return unix.Fstat(at, &st) }); err != nil {
+		return -1, err
+	}
+	if err := openable(st.Mode); err != nil {
+		return -1, err
+	}
+	const flags = unix.O_RDONLY | unix.O_NONBLOCK | unix.O_NOCTTY | unix.O_CLOEXEC
+	fd, err := reopen(at, flags|noAtime)
+	if err == unix.EPERM {
+		fd, err = reopen(at, flags)
+	}
+	return fd, err
+}
+
+// mayEnterMagic is mayEnter for what a process's link stands for, which may be mounted for that process alone.
+func (p *place) mayEnterMagic(at int) error {
+	id, err := mountID(at)
+	if err != nil {
+		return err
+	}
+	if err = p.root.mounts.refuse(id); !errors.Is(err, errUnlisted) {
+		return err
+	}
+	f, err := p.root.open(path.Join(path.Dir(p.path), "mountinfo"), false)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	list, err := refusals(f, true)
+	if err != nil {
+		return err
+	}
+	if why, ok := list[id]; ok {
+		return why
+	}
+	return errUnlisted
 }

@@ -218,7 +218,8 @@ func TestMovedDirectory(t *testing.T) {
 	w := &walk{root: r, fd: r.fd}
 	var st unix.Stat_t
 	for _, n := range []string{"a", "b"} {
-		if err := errors.Join(w.look(n, &st), w.down(n, st)); err != nil {
+		at, err := w.look(n, &st)
+		if err := errors.Join(err, w.down(n, at, st)); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -16,6 +16,23 @@ const (
 	noAtime     = 0
 )
 
+// mountWatch has nothing to watch: no user can serve a file system here without a driver that root installed.
+type mountWatch struct{}
+
+func (*mountWatch) begin(int) {}
+
+func (*mountWatch) enterAny() {}
+
+func (*mountWatch) close() {}
+
+// enter opens a component.
+func (r *Root) enter(dir int, name string, flags int) (int, error) { return openat(dir, name, flags) }
+
+// pin describes a component. There is no descriptor that opens nothing: it returns -1.
+func (r *Root) pin(dir int, name string, st *unix.Stat_t) (int, error) {
+	return -1, retry(func() error { return unix.Fstatat(dir, name, st, unix.AT_SYMLINK_NOFOLLOW) })
+}
+
 // info goes by path: there is no descriptor that opens nothing. A race can make it describe another file, never open
 // one.
 func (p *place) info() (fs.FileInfo, error) { return os.Lstat(p.host()) }
@@ -26,6 +43,9 @@ func statTimes(st *syscall.Stat_t) (mtime, ctime, atime time.Time) {
 
 // unmark is the program that takes away what Extra calls immutable and append-only.
 const unmark = "chflags nouchg,noschg,nouappnd,nosappnd"
+
+// extra asks for what stat(2) leaves out of a place.
+func (p *place) extra() (Extra, error) { return extraAt(p.dir, p.base) }
 
 func extraAt(dir int, name string) (Extra, error) {
 	var st unix.Stat_t
@@ -45,8 +65,8 @@ func extraAt(dir int, name string) (Extra, error) {
 	}, nil
 }
 
-func fsTypeAt(dir int, name string) (string, error) {
-	fd, err := openat(dir, name, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOFOLLOW|unix.O_CLOEXEC)
+func (p *place) fsType() (string, error) {
+	fd, err := openat(p.dir, p.base, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOFOLLOW|unix.O_CLOEXEC)
 	if err != nil {
 		return "", err
 	}

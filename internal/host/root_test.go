@@ -350,10 +350,12 @@ func TestParseMount(t *testing.T) {
 		want      Mount
 		ok        bool
 	}{
-		{nfs, "/", Mount{"mnt/a b", "nfs4", "srv:/x"}, true},
-		{nfs, "/mnt", Mount{"a b", "nfs4", "srv:/x"}, true},
-		{nfs, "/mnt/a b", Mount{".", "nfs4", "srv:/x"}, true},
+		{nfs, "/", Mount{"mnt/a b", "nfs4", "srv:/x", false}, true},
+		{nfs, "/mnt", Mount{"a b", "nfs4", "srv:/x", false}, true},
+		{nfs, "/mnt/a b", Mount{".", "nfs4", "srv:/x", false}, true},
 		{nfs, "/mnt/a", Mount{}, false},
+		{"36 35 0:40 / /x rw - fuse.rclone r: rw,user_id=1000,group_id=1000", "/", Mount{"x", "fuse.rclone", "r:", true}, true},
+		{"36 35 0:40 / /x rw - fuse.rclone r: rw,user_id=0,group_id=0", "/", Mount{"x", "fuse.rclone", "r:", false}, true},
 		{"36 35 0:40 / / rw - ext4", "/", Mount{}, false},
 		{"", "/", Mount{}, false},
 	}

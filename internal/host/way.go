@@ -71,7 +71,7 @@ func spotFor(owner Owner, path string, follow bool) (*spot, error) {
 
 // in is the place of a name in a directory that was found.
 func (p *place) in(name string) (*place, error) {
-	dir, err := openat(p.dir, p.base, searchFlags|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC)
+	dir, err := p.root.enter(p.dir, p.base, searchFlags|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC)
 	p.close()
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: p.host(), Err: err}
@@ -84,17 +84,33 @@ func (s *spot) close() {
 	s.root.Close()
 }
 
-// AsAt is [As] for what is done by a path: where we are root, the way to it must be the user's or root's. do may still be led elsewhere by
+// AsAt is [As] for what is done by a path: where we are root, the way to it must be the user's or root's, and nothing that a user serves. do may still be led elsewhere by
 // the user, to where that user could go anyway; on the way to what is root's nobody else can lead.
 func AsAt(owner Owner, path string, do func() error) error {
 	return As(owner, func() error {
-		if s, err := spotFor(owner, filepath.Dir(path), true); err == nil {
-			s.close()
-		} else if errors.Is(err, ErrNotTrusted) {
+		if err := wayTo(owner, path); errors.Is(err, ErrNotTrusted) {
 			return err
 		}
 		return explainRefusal(do(), path) // it says what else is wrong
 	})
+}
+
+// wayTo looks at the way to a path, and whether a user serves what lies there.
+func wayTo(owner Owner, path string) error {
+	s, err := spotFor(owner, filepath.Dir(path), true)
+	if err != nil {
+		return err
+	}
+	defer s.root.Close()
+	p, err := s.in(filepath.Base(path))
+	if err != nil {
+		return err
+	}
+	defer p.close()
+	var st unix.Stat_t
+	at, err := p.root.pin(p.dir, p.base, &st)
+	shut(at)
+	return err
 }
 
 // RootsOwn says whether nobody but root could have put there what lies at a path of this machine, or if it is a directory, in it. Otherwise
@@ -116,7 +132,7 @@ func RootsOwn(path string) error {
 // OpenDir opens a directory of this machine in which files are made for the user of this program, who named it. Whatever becomes of the
 // path then, what is done through the [os.Root] is done in the directory that was opened. Where we are root, a link on the way
 // is followed only if it is root's or belongs to the user whose directory it leads to: what root makes in a user's directory does not end
-// up in another's, or in root's. Otherwise the error wraps [ErrNotTrusted].
+// up in another's, or in root's. Otherwise the error wraps [ErrNotTrusted]. A file system that a user serves is entered: it was named.
 func OpenDir(path string) (*os.Root, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
@@ -127,6 +143,7 @@ func OpenDir(path string) (*os.Root, error) {
 		return nil, err
 	}
 	defer r.Close()
+	r.mounts.enterAny()
 	var links []uint32 // whose they are
 	p, err := r.findSeeing("open", hostName(path), true, func(_ string, st *unix.Stat_t) error {
 		if st.Mode&unix.S_IFMT == unix.S_IFLNK && st.Uid != 0 {

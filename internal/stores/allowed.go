@@ -191,7 +191,7 @@ func ResetPairing(ctx context.Context, owner host.Owner, in *openclaw.Installati
 
 func resetDirectory(owner host.Owner, dir string) ([]Done, error) {
 	var names []string
-	err := host.As(owner, func() error {
+	err := host.AsAt(owner, path.Join(dir, "*"), func() error {
 		entries, err := os.ReadDir(dir)
 		for _, e := range entries {
 			names = append(names, e.Name())
