@@ -106,7 +106,7 @@ func Run(ctx context.Context, root *host.Root, run host.Runner, installs []*open
 	c := newCollector(ctx, root, installs, o)
 	c.w, c.past = w, o.past
 	for _, g := range gaps {
-		if g.Disk { // where an installation may lie, which then is not taken
+		if g.Unknown { // where an installation may lie, which then is not taken
 			c.out.Count(Row{Meta: Meta{Path: g.Path}, Status: Unreadable, Reason: g.What})
 		}
 	}

@@ -54,6 +54,8 @@ type siege struct {
 	id                             *age.X25519Identity
 	touched                        *watch
 	codes                          map[string]map[int]int
+	said                           []byte // by the last command
+	code                           int    // of the last command
 }
 
 // TestLiveAttack has every command that reads or changes an agent's files do so as root while the agent's user swaps them for links, pipes,
@@ -188,6 +190,7 @@ func (s *siege) try(line string, n int) {
 	err := cmd.Run()
 	name := strings.Join(strings.Fields(line)[:2], " ")
 	code := cmd.ProcessState.ExitCode()
+	s.said, s.code = out.Bytes(), code
 	if s.codes[name] == nil {
 		s.codes[name] = map[int]int{}
 	}

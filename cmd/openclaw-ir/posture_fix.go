@@ -39,6 +39,7 @@ func (x *posturing) fix() error {
 			return err
 		}
 	}
+	x.warnGaps() // what may have to be repaired there is not known
 	if len(f.modes)+len(f.edits) == 0 {
 		return f.finish("nothing to repair by itself")
 	}
@@ -280,6 +281,9 @@ func (f *fixing) finish(text string) error {
 	f.console.Printf("%s", text)
 	if f.failed > 0 {
 		return &codeError{exitPartial, fmt.Errorf("done in part: %s above", plural(f.failed, "problem")), nil}
+	}
+	if len(f.gaps) > 0 {
+		return errPartial
 	}
 	return nil
 }

@@ -90,8 +90,8 @@ func (x *posturing) redactGap(i int) *openclaw.Gap {
 	return &g
 }
 
-// end tells the coverage and gives the exit code.
-func (x *posturing) end(c *postureCoverage, worst severity.Level) error {
+// warnGaps tells what was not read.
+func (x *posturing) warnGaps() {
 	for i := range x.gaps {
 		if i == maxGapsShown {
 			x.console.Warningf("and %d more; --json lists them all", len(x.gaps)-i)
@@ -100,6 +100,11 @@ func (x *posturing) end(c *postureCoverage, worst severity.Level) error {
 		g := x.redactGap(i)
 		x.console.Warningf("%s: %s", g.Path, g.What)
 	}
+}
+
+// end tells the coverage and gives the exit code.
+func (x *posturing) end(c *postureCoverage, worst severity.Level) error {
+	x.warnGaps()
 	found := 0
 	var counts []string
 	for _, name := range slices.Backward(severity.Names()) {

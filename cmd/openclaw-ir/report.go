@@ -88,6 +88,7 @@ type reporting struct {
 	cs       *casefile.Case // nil with --dry-run where there is none
 	src      *source
 	installs []*openclaw.Installation
+	unfound  []openclaw.Gap // what stood in the way of finding more
 	renderer *analyze.Renderer
 	story    report.Story
 	told     map[openclaw.Gap]bool // the story's gaps
@@ -150,8 +151,7 @@ func (x *reporting) readFlags() (err error) {
 
 // openCase takes the case there is. Where there is none, one is made if there is evidence to tell of.
 func (x *reporting) openCase() error {
-	var gaps []openclaw.Gap
-	x.installs, gaps = openclaw.Find(x.src.fsys, x.src.find)
+	x.installs, x.unfound = openclaw.Find(x.src.fsys, x.src.find)
 	cs, err := existingCase(x.c, x.env)
 	switch {
 	case err == nil:
@@ -160,7 +160,7 @@ func (x *reporting) openCase() error {
 	case !errors.Is(err, casefile.ErrNoCase):
 		return err
 	case len(x.installs) == 0:
-		for _, g := range gaps {
+		for _, g := range x.unfound {
 			x.console.Warningf("%s: %s", g.Path, g.What)
 		}
 		return &codeError{exitFailed, errors.New("nothing to report: no case is open, and no installation of OpenClaw was found"), append(x.closedCase(),

@@ -23,6 +23,7 @@ func (x *reporting) tellEvidence(ctx context.Context) error {
 		return err
 	}
 	if len(x.installs) == 0 {
+		x.gaps(x.unfound)
 		x.missing("the evidence", analyze.ErrNothing)
 		return nil
 	}

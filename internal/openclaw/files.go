@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"github.com/clawbook/openclaw-ir/internal/durable"
+	"github.com/clawbook/openclaw-ir/internal/host"
 )
 
 // maxSmall bounds a file that is read whole: configs, unit files, indexes. Bytes.
@@ -83,7 +84,7 @@ func readGap(hostPath string, err error) []Gap {
 	if err == nil || errors.Is(err, io.EOF) || IsAbsent(err) {
 		return nil
 	}
-	return []Gap{{Path: hostPath, What: Cause(err), Disk: durable.DiskFailed(err)}}
+	return []Gap{{Path: hostPath, What: Cause(err), Unknown: durable.DiskFailed(err) || errors.Is(err, host.ErrNotTrusted)}}
 }
 
 // Cause is an error's innermost reason, for where the path is told already.
@@ -100,15 +101,17 @@ func IsAbsent(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
 }
 
+// exists says no only of what is not there. Whoever opens what may not be looked at, because it is a user's own file system or the disk
+// does not answer, says what is wrong.
 func exists(fsys fs.FS, hostPath string) bool {
 	_, err := fs.Stat(fsys, FSName(hostPath))
-	return err == nil
+	return !IsAbsent(err)
 }
 
-// mayBeDir is isDir that does not say no where the disk does not answer: whoever looks closer says what is wrong.
+// mayBeDir is isDir that says no only of what is none, as exists does. A link that goes round in a circle leads to none.
 func mayBeDir(fsys fs.FS, hostPath string) bool {
-	_, err := fs.Stat(fsys, FSName(hostPath))
-	return durable.DiskFailed(err) || isDir(fsys, hostPath)
+	info, err := fs.Stat(fsys, FSName(hostPath))
+	return err == nil && info.IsDir() || err != nil && !IsAbsent(err) && !errors.Is(err, syscall.ELOOP)
 }
 
 func isDir(fsys fs.FS, hostPath string) bool {

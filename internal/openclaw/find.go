@@ -134,7 +134,7 @@ func locate(fsys fs.FS, env map[string]string, user User) candidate {
 		c.stateDir = path.Join(home, ".openclaw-"+c.profile)
 	case home != "":
 		c.stateDir = path.Join(home, ".openclaw")
-		if former := path.Join(home, ".clawdbot"); !isDir(fsys, c.stateDir) && isDir(fsys, former) {
+		if former := path.Join(home, ".clawdbot"); !mayBeDir(fsys, c.stateDir) && isDir(fsys, former) {
 			c.stateDir = former
 		}
 	}
@@ -222,7 +222,7 @@ func (f *finder) take(c candidate) {
 	info, err := fs.Stat(f.fsys, FSName(c.stateDir))
 	switch {
 	case err == nil && info.IsDir():
-	case c.by == "given":
+	case c.by == "given" && (err == nil || IsAbsent(err)):
 		f.gaps = append(f.gaps, Gap{Path: c.stateDir, What: "given as a state directory, but not there"})
 		return
 	default:
@@ -318,7 +318,7 @@ func (in *Installation) findAgents(fsys fs.FS) []Gap {
 	ids := slices.Collect(maps.Keys(configured))
 	entries, _ := fs.ReadDir(fsys, FSName(path.Join(in.StateDir, "agents")))
 	for _, e := range entries {
-		if isDir(fsys, path.Join(in.StateDir, "agents", e.Name())) {
+		if mayBeDir(fsys, path.Join(in.StateDir, "agents", e.Name())) {
 			ids = append(ids, e.Name())
 		}
 	}
@@ -339,10 +339,10 @@ func (in *Installation) findAgents(fsys fs.FS) []Gap {
 // must not pass for an agent without records.
 func (in *Installation) linked(fsys fs.FS, place string) []Gap {
 	target, err := fs.ReadLink(fsys, FSName(place))
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil
-	case exists(fsys, place):
+	}
+	if _, err := fs.Stat(fsys, FSName(place)); err == nil {
 		in.note(fmt.Sprintf("%q is a link to %q, which OpenClaw never makes; what is there was read", place, target))
 		return nil
 	}
@@ -488,7 +488,7 @@ func (in *Installation) findLogs(fsys fs.FS) {
 	for _, tmp := range []string{"/tmp", path.Join(in.Home, "tmp"), path.Join(in.Home, ".tmp")} {
 		entries, _ := fs.ReadDir(fsys, FSName(tmp))
 		for _, e := range entries {
-			if product.Mentions(e.Name()) && isDir(fsys, path.Join(tmp, e.Name())) {
+			if product.Mentions(e.Name()) && mayBeDir(fsys, path.Join(tmp, e.Name())) {
 				in.LogDirs = append(in.LogDirs, path.Join(tmp, e.Name()))
 			}
 		}

@@ -28,10 +28,10 @@ const NewestKnown = "2026.9.6"
 
 // A Gap is something that was looked for and could not be read, or not wholly.
 type Gap struct {
-	Path  string `json:"path"`            // absolute path on the host
-	What  string `json:"what"`            // what is missing and why, in words
-	Bytes int64  `json:"bytes,omitempty"` // how much was not read, where that is known
-	Disk  bool   `json:"-"`               // the disk did not answer: whether anything lies there is not known
+	Path    string `json:"path"`            // absolute path on the host
+	What    string `json:"what"`            // what is missing and why, in words
+	Bytes   int64  `json:"bytes,omitempty"` // how much was not read, where that is known
+	Unknown bool   `json:"-"`               // the disk did not answer, or was not asked: whether anything lies there is not known
 }
 
 // An Installation is one OpenClaw state directory and what belongs to it.
