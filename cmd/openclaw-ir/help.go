@@ -9,22 +9,37 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
+// wantsHelp reports whether one of the arguments may ask for help. That is the only way to a page: every command has an action and says
+// what is wrong with its options by itself.
+func wantsHelp(args []string) bool {
+	return slices.ContainsFunc(args, func(a string) bool {
+		name, _, _ := strings.Cut(strings.TrimLeft(a, "-"), "=")
+		return strings.HasPrefix(a, "-") && slices.Contains(cli.HelpFlag.Names(), name)
+	})
+}
+
+// hideHelpCommands keeps cli from taking an argument "help" for a command of its own.
+func hideHelpCommands(commands []*cli.Command) {
+	for _, c := range commands {
+		c.HideHelpCommand = true
+		hideHelpCommands(c.Subcommands)
+	}
+}
+
 // withHelp gives every command its help text, laid out for the terminal: cli's own neither wraps lines nor leaves out what is
-// false by default.
-func withHelp(app *cli.App, c *console.Console) *cli.App {
+// false by default. To lay all of them out takes longer than many a command.
+func withHelp(app *cli.App, c *console.Console) {
 	top := helpPage{c, app.Name, app.Usage, app.Description, "", app.Commands, append([]cli.Flag{cli.VersionFlag}, app.Flags...)}
 	app.CustomAppHelpTemplate = top.template()
 	var walk func(path string, commands []*cli.Command)
 	walk = func(path string, commands []*cli.Command) {
 		for _, cmd := range commands {
-			cmd.HideHelpCommand = true
 			page := helpPage{c, path + " " + cmd.Name, cmd.Usage, cmd.Description, cmd.ArgsUsage, cmd.Subcommands, cmd.Flags}
 			cmd.CustomHelpTemplate = page.template()
 			walk(page.name, cmd.Subcommands)
 		}
 	}
 	walk(app.Name, app.Commands)
-	return app
 }
 
 // A helpPage is what --help says about a command.

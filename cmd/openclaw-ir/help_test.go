@@ -35,6 +35,9 @@ func testApp(columns int) *cli.App {
 func TestHelp(t *testing.T) {
 	everyCommand(testApp(80), func(path string, c *cli.Command) {
 		text := helped(t, strings.Fields(path)...)
+		if c.Action == nil || c.OnUsageError == nil && !c.SkipFlagParsing {
+			t.Errorf("%s leaves it to cli to show its own page", path)
+		}
 		if c.Hidden {
 			return
 		}
@@ -64,6 +67,24 @@ func helped(t *testing.T, args ...string) string {
 		t.Errorf("%q --help: exit code %d, %s", args, code, errs)
 	}
 	return out.String()
+}
+
+// TestHelpIsAskedFor looks at every way in which cli lets somebody ask: each shows our page, and nothing else lays it out.
+func TestHelpIsAskedFor(t *testing.T) {
+	want := helped(t, "openclaw-ir", "case", "list")
+	for _, ask := range []string{"-h", "--h", "-help", "--help=true", "-h=1"} {
+		out := new(bytes.Buffer)
+		c := console.New(console.Streams{In: strings.NewReader(""), Out: out, Err: new(bytes.Buffer)}, console.Facts{Width: 80})
+		code := run(context.Background(), []string{"openclaw-ir", "case", "list", ask}, env{console: c, getenv: func(string) string { return "" }, uid: 1})
+		if code != exitDone || out.String() != want {
+			t.Errorf("%s: exit code %d, %q", ask, code, out)
+		}
+	}
+	for _, args := range [][]string{nil, {"case", "list"}, {"analyze", "help"}, {"analyze", "-e", "--helper"}} {
+		if wantsHelp(args) {
+			t.Errorf("%q asks for help", args)
+		}
+	}
 }
 
 func TestExampleBreaks(t *testing.T) {

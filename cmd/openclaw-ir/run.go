@@ -71,8 +71,11 @@ var errPartial = &codeError{code: exitPartial, err: errors.New("done in part: se
 
 // run runs one command line and returns the exit code. It is the only place that maps errors to codes.
 func run(ctx context.Context, args []string, e env) int {
-	app := newApp(e)
-	err := app.RunContext(ctx, permute(app, asHelp(args)))
+	app, args := newApp(e), asHelp(args)
+	if wantsHelp(args) {
+		withHelp(app, e.console)
+	}
+	err := app.RunContext(ctx, permute(app, args))
 	code := exitCode(ctx, err)
 	switch code {
 	case exitDone, exitUnread:
@@ -141,7 +144,8 @@ func newApp(e env) *cli.App {
 		},
 	}
 	noteAll(e, "", app.Commands)
-	return withHelp(app, e.console)
+	hideHelpCommands(app.Commands)
+	return app
 }
 
 // released is the version of a release, which .ci/release has the linker fill in; empty otherwise.
