@@ -3,14 +3,20 @@ package analyze
 import (
 	"regexp"
 	"strings"
+	"unicode/utf8"
 )
 
 // externalMark begins or ends what OpenClaw fences off as content from outside (FACTS 5.4): one pair of marks with an id that
 // nobody outside can know; without an id before 2026.3. Inside JSON the quotes are escaped.
 var externalMark = regexp.MustCompile(`<<<(END_)?EXTERNAL_UNTRUSTED_CONTENT(?: id=\\*"([0-9A-Za-z_-]{1,64})\\*")?>>>`)
 
-// externalNotice is the warning that OpenClaw writes before the first mark; its own words must not pass for an intruder's.
-var externalNotice = regexp.MustCompile(`(?s)SECURITY NOTICE: The following content is from an EXTERNAL.{0,1000}?(?:third parties|\z)`)
+// OpenClaw writes a warning before the first mark, from noticeBegin to noticeEnd, or the end of the text, at most maxNotice characters
+// later; its own words must not pass for an intruder's.
+const (
+	noticeBegin = "SECURITY NOTICE: The following content is from an EXTERNAL"
+	noticeEnd   = "third parties"
+	maxNotice   = 1000
+)
 
 // maxMarks bounds the marks that are looked at in one text; the rest stays as it is.
 const maxMarks = 1000
@@ -40,12 +46,46 @@ func unfence(text string) (inner, fence string) {
 		if end > i+1 {
 			fence = fenceBroken
 		}
-		b.WriteString(externalNotice.ReplaceAllString(text[at:marks[i][0]], ""))
+		b.WriteString(withoutNotices(text[at:marks[i][0]]))
 		b.WriteString(text[marks[i][1]:marks[end][0]])
 		at, i = marks[end][1], end+1
 	}
 	b.WriteString(text[at:])
 	return b.String(), fence
+}
+
+// withoutNotices cuts OpenClaw's warnings out. A regular expression that counts to a thousand is half a megabyte at every start.
+func withoutNotices(text string) string {
+	var b strings.Builder
+	for {
+		before, after, found := strings.Cut(text, noticeBegin)
+		b.WriteString(before)
+		if !found {
+			return b.String()
+		}
+		end := endOfNotice(after)
+		if end < 0 {
+			b.WriteString(noticeBegin)
+			end = 0
+		}
+		text = after[end:]
+	}
+}
+
+// endOfNotice returns where the notice ends that text goes on with, or -1 if it is too long for one.
+func endOfNotice(text string) int {
+	last := 0 // the last place where noticeEnd may begin
+	for n := 0; n < maxNotice && last < len(text); n++ {
+		_, size := utf8.DecodeRuneInString(text[last:])
+		last += size
+	}
+	if i := strings.Index(text[:min(len(text), last+len(noticeEnd))], noticeEnd); i >= 0 {
+		return i + len(noticeEnd)
+	}
+	if last < len(text) {
+		return -1
+	}
+	return last
 }
 
 // closing finds the mark that ends what mark i begins: the next of the same id, or, without ids, the last there is.

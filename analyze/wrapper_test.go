@@ -1,6 +1,7 @@
 package analyze
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -27,5 +28,29 @@ func TestUnfence(t *testing.T) {
 	}
 	if inner, _ := unfence(strings.Repeat(begin("a"), 100_000)); len(inner) == 0 {
 		t.Error("many marks: the text is gone")
+	}
+}
+
+// TestNotices looks at what is cut out as OpenClaw's warning, and compares with the regular expression that says it best.
+func TestNotices(t *testing.T) {
+	want := regexp.MustCompile(`(?s)SECURITY NOTICE: The following content is from an EXTERNAL.{0,1000}?(?:third parties|\z)`)
+	most, long := strings.Repeat("é", maxNotice), strings.Repeat("é", maxNotice+1)
+	for _, c := range []struct{ text, left string }{
+		{"", ""},
+		{"a" + noticeBegin, "a"},
+		{"a" + noticeBegin + " x third parties b third parties", "a b third parties"},
+		{noticeBegin + most + noticeEnd + "b", "b"},
+		{noticeBegin + long + noticeEnd + "b", noticeBegin + long + noticeEnd + "b"},
+		{noticeBegin + most, ""},
+		{noticeBegin + long, noticeBegin + long},
+		{noticeBegin + strings.Repeat("\xff", maxNotice) + noticeEnd, ""},
+		{noticeBegin + strings.Repeat("\xc3", maxNotice+1) + noticeEnd, noticeBegin + strings.Repeat("\xc3", maxNotice+1) + noticeEnd},
+		{noticeBegin + long + noticeBegin + "third parties" + long, noticeBegin + long + long},
+		{noticeBegin + noticeBegin + "third parties" + noticeBegin, ""},
+		{noticeBegin[1:] + noticeBegin[:9], noticeBegin[1:] + noticeBegin[:9]},
+	} {
+		if got := withoutNotices(c.text); got != c.left || got != want.ReplaceAllString(c.text, "") {
+			t.Errorf("%q: %q, want %q", c.text, got, c.left)
+		}
 	}
 }
