@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/clawbook/openclaw-ir/internal/jsonl"
 	"github.com/clawbook/openclaw-ir/internal/openclaw"
@@ -122,14 +123,17 @@ func (a askers) owner(channel, sender string) Owner {
 	return OwnerNo
 }
 
+// Those that count are compiled for the first prompt: they are large.
 var (
 	// [Signal Mallory id:+15550003333 +3m 2026-11-22 08:05 UTC] text (through 2026.2)
-	envelope = regexp.MustCompile(`^\[([A-Za-z][A-Za-z ]{1,20}?) ([^\]\n]{0,200}?)(?: \+\d+[smhd])? \d{4}-\d\d-\d\d \d\d:\d\d[^\]\n]{0,10}\] ?`)
+	envelope = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^\[([A-Za-z][A-Za-z ]{1,20}?) ([^\]\n]{0,200}?)(?: \+\d+[smhd])? \d{4}-\d\d-\d\d \d\d:\d\d[^\]\n]{0,10}\] ?`)
+	})
 	// Alice Owner (+15550002222): text, behind the envelope of a group
-	groupSender = regexp.MustCompile(`^([^\n:]{0,100}) \(([^)\n]{1,100})\): `)
+	groupSender = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^([^\n:]{0,100}) \(([^)\n]{1,100})\): `) })
 	// [Sun 2026-11-22 08:31 UTC] text: when a message that came over the gateway was written (2026.2, 2026.3)
 	stamp      = regexp.MustCompile(`^\[[A-Z][a-z]{2} \d{4}-\d\d-\d\d \d\d:\d\d[^\]\n]{0,10}\] `)
-	cronPrefix = regexp.MustCompile(`^\[cron:([^\]\s]{1,100})`)
+	cronPrefix = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^\[cron:([^\]\s]{1,100})`) })
 )
 
 // marks are texts that OpenClaw itself puts at the start of a prompt.
@@ -163,7 +167,7 @@ func (a askers) byText(p *prompt, s *openclaw.Session) *Asker {
 	if asker := byMark(text); asker != nil {
 		return asker
 	}
-	switch m := cronPrefix.FindStringSubmatch(text); {
+	switch m := cronPrefix().FindStringSubmatch(text); {
 	case m != nil:
 		return &Asker{Kind: "automation", Sender: m[1]}
 	case over != "":
@@ -189,7 +193,7 @@ func byMark(text string) *Asker {
 // byEnvelope reads the sender that OpenClaw wrote before a channel's message. Only in a group does it write the
 // sender before the text too; in a direct chat those words are the sender's own.
 func (a askers) byEnvelope(text string, s *openclaw.Session) *Asker {
-	m := envelope.FindStringSubmatch(text)
+	m := envelope().FindStringSubmatch(text)
 	if m == nil {
 		return nil
 	}
@@ -198,7 +202,7 @@ func (a askers) byEnvelope(text string, s *openclaw.Session) *Asker {
 		asker.Name, asker.Sender = name, id
 	}
 	_, _, group := keyPeer(s)
-	if g := groupSender.FindStringSubmatch(text[len(m[0]):]); g != nil && (group || s.Group) {
+	if g := groupSender().FindStringSubmatch(text[len(m[0]):]); g != nil && (group || s.Group) {
 		asker.Group, asker.Name, asker.Sender = true, g[1], g[2]
 	}
 	asker.Owner = a.owner(asker.Channel, asker.Sender)

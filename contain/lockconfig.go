@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/clawbook/openclaw-ir/internal/json5"
 )
@@ -237,10 +238,12 @@ func overlay(a, b *node) *node {
 }
 
 // plainKey is a key that is shown as it is.
-var plainKey = regexp.MustCompile(`^[\w*-]{1,40}$`)
+var plainKey = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[\w*-]{1,40}$`) })
 
 // word is what a setting may hold so that it is taken into a change: no secret reads so.
-var word = regexp.MustCompile(`^([a-z][a-z-]{0,23}|[0-9]{1,4}[a-z]{0,2}|\$\{[A-Z0-9_]{1,40}\})$`)
+var word = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^([a-z][a-z-]{0,23}|[0-9]{1,4}[a-z]{0,2}|\$\{[A-Z0-9_]{1,40}\})$`)
+})
 
 // plain returns a scalar as it is shown, and whether it may be shown and replaced.
 func plain(v *json5.Value) (string, bool) {
@@ -250,7 +253,7 @@ func plain(v *json5.Value) (string, bool) {
 	case json5.Bool:
 		return strconv.FormatBool(v.Bool), true
 	case json5.String:
-		return v.Str, word.MatchString(v.Str)
+		return v.Str, word().MatchString(v.Str)
 	}
 	return "", false
 }
@@ -315,7 +318,7 @@ func literal(want string) string {
 
 // join adds a key to a path for people; a key that is no plain name is quoted.
 func join(at, key string) string {
-	if !plainKey.MatchString(key) {
+	if !plainKey().MatchString(key) {
 		key = strconv.QuoteToASCII(key[:min(len(key), 40)])
 	}
 	return strings.TrimPrefix(at+"."+key, ".")
@@ -501,7 +504,7 @@ func (l *configLock) wildcards(n *node, at string) {
 	for _, it := range n.items {
 		s := strings.TrimSpace(it.value.Str)
 		// The prefix of a channel ("tg:*") is dropped before entries are compared.
-		if s != "*" && (!strings.HasSuffix(s, ":*") || !word.MatchString(strings.TrimSuffix(s, ":*"))) || l.done[it.value] {
+		if s != "*" && (!strings.HasSuffix(s, ":*") || !word().MatchString(strings.TrimSuffix(s, ":*"))) || l.done[it.value] {
 			continue
 		}
 		l.done[it.value] = true

@@ -10,23 +10,19 @@ import (
 	"github.com/clawbook/openclaw-ir/internal/host"
 )
 
-// The rules that lead a port of the host to another, as iptables-save(8) and nft(8) print them: the port that is led on,
-// and where to.
-var (
-	iptablesLed = regexp.MustCompile(`--dport (\d{1,5})\b.* -j (?:DNAT --to-destination \S*:(\d{1,5})\b|REDIRECT --to-ports (\d{1,5}))`)
-	nftLed      = regexp.MustCompile(`dport (\d{1,5})\b.* (?:dnat (?:ip6? )?to \S*:(\d{1,5})\b|redirect to :(\d{1,5}))`)
-)
-
 // publishedPorts are the ports that the packet filter leads to one of these: how Docker publishes a container's port, which UFW
 // never sees, and how anybody can. Not every engine is there to be asked, or answers.
 func (m Machine) publishedPorts(ctx context.Context, ports []int) (led []int) {
+	// The rules that lead a port on, as iptables-save(8) and nft(8) print them: the port that is led on, and where to.
+	iptables := regexp.MustCompile(`--dport (\d{1,5})\b.* -j (?:DNAT --to-destination \S*:(\d{1,5})\b|REDIRECT --to-ports (\d{1,5}))`)
+	nft := regexp.MustCompile(`dport (\d{1,5})\b.* (?:dnat (?:ip6? )?to \S*:(\d{1,5})\b|redirect to :(\d{1,5}))`)
 	for _, q := range []struct {
 		argv []string
 		rule *regexp.Regexp
 	}{
-		{[]string{"iptables-save", "-t", "nat"}, iptablesLed},
-		{[]string{"ip6tables-save", "-t", "nat"}, iptablesLed},
-		{[]string{"nft", "list", "ruleset"}, nftLed},
+		{[]string{"iptables-save", "-t", "nat"}, iptables},
+		{[]string{"ip6tables-save", "-t", "nat"}, iptables},
+		{[]string{"nft", "list", "ruleset"}, nft},
 	} {
 		res := m.Run.Run(ctx, host.Command{Argv: q.argv})
 		for line := range strings.Lines(string(res.Stdout)) {

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/clawbook/openclaw-ir/internal/jsonl"
@@ -231,12 +232,14 @@ func (v *carver) journalRow(s *shape, f *sqlite.Found, kind sqlite.RemnantKind) 
 	v.lose(s.table, "", s.int(f, "sequence"), t, string(key), kind, false)
 }
 
-// envelope is how OpenClaw writes the ids and the time of an event, wherever in its text they stand.
-var envelope = regexp.MustCompile(`"id":"([0-9A-Za-z-]{8,40})","parentId":(?:null|"[0-9A-Za-z-]{8,40}"),"timestamp":"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)"`)
+// envelope is how OpenClaw writes the ids and the time of an event, wherever in its text they stand. It is large, and few commands carve.
+var envelope = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`"id":"([0-9A-Za-z-]{8,40})","parentId":(?:null|"[0-9A-Za-z-]{8,40}"),"timestamp":"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)"`)
+})
 
 // eventID finds the id and the time of an event that may be cut short.
 func eventID(data []byte) (id string, t int64) {
-	m := envelope.FindSubmatch(data)
+	m := envelope().FindSubmatch(data)
 	if m == nil {
 		return "", 0
 	}
@@ -253,7 +256,7 @@ func isoTime(b []byte) int64 {
 
 // fragments finds envelopes in what is left of rows that cannot be read any more. Their session is not known.
 func (v *carver) fragments(r sqlite.Remnant) {
-	for _, m := range envelope.FindAllSubmatch(r.Data, -1) {
+	for _, m := range envelope().FindAllSubmatch(r.Data, -1) {
 		id, t := string(m[1]), isoTime(m[2])
 		if t == 0 || v.c.ids[v.c.hash(quoted(id))] || v.seen[v.c.hash([]byte("id"), m[1])] {
 			continue

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // A scanResult is what one directory of code holds of the patterns that OpenClaw's deep audit looks for.
@@ -36,11 +37,18 @@ type codeRule struct {
 	window int
 }
 
-var networkSend = regexp.MustCompile(`(?i)\bfetch\s*\(|\bpost\s*\(|http\.request\s*\(`)
+// rulesFor are the rules for a file: those of src/skills/security/scanner.ts of 2026.9.6, without its finer exceptions. They are compiled
+// for the first file that is scanned, which most commands never do.
+func rulesFor(skill bool) []codeRule {
+	if skill {
+		return slices.Concat(skillRules(), codeRules())
+	}
+	return codeRules()
+}
 
-// codeRules and skillRules are those of src/skills/security/scanner.ts of 2026.9.6, without its finer exceptions.
-var (
-	codeRules = []codeRule{
+var codeRules = sync.OnceValue(func() []codeRule {
+	networkSend := regexp.MustCompile(`(?i)\bfetch\s*\(|\bpost\s*\(|http\.request\s*\(`)
+	return []codeRule{
 		{"runs shell commands", true, regexp.MustCompile(`(^|[^.\w])(exec|execSync|spawn|spawnSync|execFile|execFileSync)\s*\(|\b(cp|childProcess|child_process)\.(exec|execSync|spawn|spawnSync|execFile|execFileSync)\s*\(|\.(execSync|spawn|spawnSync|execFile|execFileSync)\s*\(`), regexp.MustCompile(`child_process`), 0},
 		{"runs code made at run time", true, regexp.MustCompile(`\beval\s*\(|new\s+Function\s*\(`), nil, 0},
 		{"mines coins", true, regexp.MustCompile(`(?i)stratum\+tcp|stratum\+ssl|coinhive|cryptonight|xmrig`), nil, 0},
@@ -50,14 +58,17 @@ var (
 		{"unpacks a long base64 text", false, regexp.MustCompile(`(?:atob|Buffer\.from)\s*\(\s*["'][A-Za-z0-9+/=]{200,}["']`), nil, 0},
 		{"reads the environment and sends over the network", true, regexp.MustCompile(`process\.env`), networkSend, 8},
 	}
-	skillRules = []codeRule{
+})
+
+var skillRules = sync.OnceValue(func() []codeRule {
+	return []codeRule{
 		{"holds a credential", true, regexp.MustCompile(`\b(sk-(proj-|svcacct-)?[A-Za-z0-9_-]{32,}|gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|xox[baprs]-[A-Za-z0-9-]{20,}|AIza[0-9A-Za-z_-]{35})|-----BEGIN [A-Z ]*PRIVATE KEY`), nil, 0},
 		{"pipes a download into a shell", true, regexp.MustCompile(`(?i)\b(curl|wget)\b[^|\n]{0,120}\|\s*(sh|bash|zsh)\b`), nil, 0},
 		{"sends the environment away", true, regexp.MustCompile(`(?i)\b(process\.env|env)\b.{0,80}\b(fetch|curl|wget|http|https)\b`), nil, 0},
 		{"deletes everything", false, regexp.MustCompile(`(?i)\brm\s+-rf\s+(/|\$HOME|~|\.)`), nil, 0},
 		{"opens permissions to all", false, regexp.MustCompile(`(?i)\bchmod\s+(-R\s+)?777\b`), nil, 0},
 	}
-)
+})
 
 // scanned scans each directory once.
 func (s *state) scanned(dirs []string) (results []scanResult) {
@@ -88,11 +99,7 @@ func (s *state) scan(dir string) scanResult {
 			r.failed = fmt.Sprintf("%s was not looked at: too large, or more than %d files", short(p), maxScanFiles)
 			return files <= maxScanFiles
 		}
-		rules := codeRules
-		if isSkill {
-			rules = append(slices.Clone(skillRules), codeRules...)
-		}
-		r.look(strings.TrimPrefix(p, dir+"/"), s.small(p), rules)
+		r.look(strings.TrimPrefix(p, dir+"/"), s.small(p), rulesFor(isSkill))
 		return true
 	})
 	return r

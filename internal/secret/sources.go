@@ -67,7 +67,7 @@ func FromNotes(text string) iter.Seq2[[]string, string] {
 	return func(yield func([]string, string) bool) {
 		w := walker{yield: yield}
 		var spans []span
-		for _, t := range tokenFormats.tokens(text) {
+		for _, t := range tokenFormats().tokens(text) {
 			spans = append(spans, t.span)
 		}
 		for _, sp := range merge(findFormats(text)) {

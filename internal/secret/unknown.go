@@ -1,6 +1,10 @@
 package secret
 
-import "strings"
+import (
+	"slices"
+	"strings"
+	"sync"
+)
 
 // An Unknown is a secret that is not one of a set's: text shows it by a well-known format. It does not hold the value.
 type Unknown struct {
@@ -14,7 +18,7 @@ type Unknown struct {
 
 // tokenFormats are the formats that tell a secret by itself. The names that values are given to do not: in what an agent
 // reads and writes all day they are as often those of variables, examples and error messages.
-var tokenFormats = compile(append(append(prefixes, discordTokens()...), others...))
+var tokenFormats = sync.OnceValue(func() *formatTable { return compile(slices.Concat(prefixes, discordTokens(), others)) })
 
 // longMarks tell issuers apart that share a mark.
 var longMarks = strings.Fields("sk-ant- sk-or- sk-proj-")
@@ -24,7 +28,7 @@ func (s *Set) Look(text string) (known []string, unknown []Unknown) {
 	spans := s.findKnown(text)
 	known = printsOf(spans)
 	taken := spans
-	for _, t := range tokenFormats.tokens(text) {
+	for _, t := range tokenFormats().tokens(text) {
 		value := text[t.start:t.end]
 		if touches(taken, t.span) || isPlaceholder(value) {
 			continue
