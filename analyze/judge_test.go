@@ -106,6 +106,7 @@ func TestSuppressionsNeedAReason(t *testing.T) {
 		`- {rule: A, scope: {agent: main}, reason: x}`,
 		`- {rule: A, scope: {agent: main, comand: x}, reason: x, expires: 2027-01-31}`,
 		`- {rule: A, scope: {command: '('}, reason: x, expires: 2027-01-31}`,
+		strings.Repeat(`- {rule: A, scope: {command: '.{0,900}'}, reason: x, expires: 2027-01-31}`+"\n", maxSuppressed/900+1),
 		`{`,
 	} {
 		if _, err := ReadSuppressions(strings.NewReader(bad)); err == nil {

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/clawbook/openclaw-ir/internal/sigma"
 )
 
 // A Suppression says that findings of one rule in one place are known and accepted, why, and until when. What it
@@ -30,8 +32,12 @@ type Scope struct {
 	Command string `yaml:"command,omitempty" json:"command,omitempty"` // an expression for what was done
 }
 
-// maxSuppressions bounds the file of suppressions, in bytes.
-const maxSuppressions = 1 << 20
+const (
+	// maxSuppressions bounds the file of suppressions, in bytes.
+	maxSuppressions = 1 << 20
+	// maxSuppressed bounds its expressions, in instructions: each takes 40 bytes, and one expression can have millions.
+	maxSuppressed = 200_000
+)
 
 // ReadSuppressions reads a YAML list of suppressions. One without a rule, a scope, a reason or an end is an error: a
 // finding must not be silenced for no reason, everywhere or for ever.
@@ -49,15 +55,16 @@ func ReadSuppressions(r io.Reader) ([]Suppression, error) {
 	if err := dec.Decode(&list); err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
+	left := maxSuppressed
 	for i := range list {
-		if err := list[i].check(); err != nil {
+		if err := list[i].check(&left); err != nil {
 			return nil, fmt.Errorf("suppression %d: %w", i+1, err)
 		}
 	}
 	return list, nil
 }
 
-func (s *Suppression) check() (err error) {
+func (s *Suppression) check(left *int) (err error) {
 	switch {
 	case s.Rule == "":
 		return errors.New("names no rule")
@@ -68,7 +75,13 @@ func (s *Suppression) check() (err error) {
 	case s.Expires.IsZero():
 		return errors.New("never expires: give a date")
 	}
-	s.what, err = regexp.Compile(s.Scope.Command)
+	size, err := sigma.LeastSize(s.Scope.Command)
+	if *left -= size; err == nil && *left < 0 {
+		return fmt.Errorf("the expressions up to it have more than %d instructions", maxSuppressed)
+	}
+	if err == nil {
+		s.what, err = regexp.Compile(s.Scope.Command)
+	}
 	return err
 }
 

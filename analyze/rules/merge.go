@@ -16,7 +16,18 @@ import (
 // can replace a rule of the catalogue by a copy that they changed.
 func Merge(base, own []*sigma.Rule) []*sigma.Rule {
 	merged := slices.Clone(base)
+	names, ids := map[string]bool{}, map[string]bool{}
+	note := func(r *sigma.Rule) { names[r.Name], ids[r.ID] = r.Name != "", r.ID != "" }
+	for _, r := range base {
+		note(r)
+	}
 	for _, r := range own {
+		fresh := !names[r.Name] && !ids[r.ID]
+		note(r)
+		if fresh { // most are, and to look through all others for each takes long
+			merged = append(merged, r)
+			continue
+		}
 		same := func(b *sigma.Rule) bool { return b.Name != "" && b.Name == r.Name || b.ID != "" && b.ID == r.ID }
 		if i := slices.IndexFunc(merged, same); i >= 0 {
 			merged[i] = r

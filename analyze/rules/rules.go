@@ -22,6 +22,7 @@ var files embed.FS
 const (
 	maxFiles = 10_000
 	maxBytes = 1 << 20 // of one file; the reader of rules takes no more
+	maxAll   = 64 << 20
 )
 
 // Files returns the catalogue as it is embedded: one YAML file a kind of attack.
@@ -37,10 +38,11 @@ func Load() ([]*sigma.Rule, error) {
 }
 
 // LoadDir returns the rules of all files below fsys that end in .yml or .yaml. Files and rules that cannot be used are
-// left out, and the error says why for each.
+// left out, and the error says why for each. Where all together are too much, nothing is read from that place on.
 func LoadDir(fsys fs.FS) ([]*sigma.Rule, error) {
 	names, err := ruleFiles(fsys)
 	errs := []error{err}
+	parser, left := sigma.Parser{Budget: sigma.NewBudget()}, maxAll
 	var rules []*sigma.Rule
 	for _, name := range names {
 		text, err := readFile(fsys, name)
@@ -48,8 +50,15 @@ func LoadDir(fsys fs.FS) ([]*sigma.Rule, error) {
 			errs = append(errs, fmt.Errorf("reading rules: %w", err))
 			continue
 		}
-		read, err := sigma.Parse(name, text)
+		if left -= len(text); left < 0 {
+			errs = append(errs, fmt.Errorf("reading rules: more than %d bytes", maxAll))
+			break
+		}
+		read, err := parser.Parse(name, text)
 		rules, errs = append(rules, read...), append(errs, err)
+		if errors.Is(err, sigma.ErrTooMuch) {
+			break
+		}
 	}
 	return rules, errors.Join(errs...)
 }

@@ -1,6 +1,7 @@
 package rules_test
 
 import (
+	"fmt"
 	"io/fs"
 	"maps"
 	"os"
@@ -264,5 +265,26 @@ func TestLoadDirKeepsWhatCanBeUsed(t *testing.T) {
 	}
 	if err == nil || !strings.Contains(err.Error(), "bad.yml") || !strings.Contains(err.Error(), "large.yml") {
 		t.Errorf("error is %v", err)
+	}
+}
+
+func TestLoadDirIsBounded(t *testing.T) {
+	var many strings.Builder
+	for i := range 1000 {
+		fmt.Fprintf(&many, "title: x\nname: MY-%d\n---\n", i)
+	}
+	files := fstest.MapFS{}
+	for i := range 30 {
+		files[fmt.Sprintf("%02d.yml", i)] = &fstest.MapFile{Data: []byte(many.String())}
+	}
+	if _, err := rules.LoadDir(files); err == nil || !strings.Contains(err.Error(), "more than 20000 documents") || strings.Contains(err.Error(), "20.yml") {
+		t.Errorf("many rules: the error ends in %q", err.Error()[max(0, len(err.Error())-200):])
+	}
+	large := make([]byte, 1<<20)
+	for i := range 65 {
+		files[fmt.Sprintf("%02d.yml", i)] = &fstest.MapFile{Data: large}
+	}
+	if _, err := rules.LoadDir(files); err == nil || !strings.Contains(err.Error(), "more than 67108864 bytes") {
+		t.Errorf("large files: %v", err)
 	}
 }

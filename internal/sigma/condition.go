@@ -8,8 +8,12 @@ import (
 	"strings"
 )
 
-// maxCondition bounds a condition, in words and brackets, and with it how deep brackets nest.
-const maxCondition = 1_000
+const (
+	// maxCondition bounds a condition, in words and brackets, and with it how deep brackets nest.
+	maxCondition = 1_000
+	// maxSelections bounds a pattern for the names of selections, in bytes.
+	maxSelections = 200
+)
 
 // A node is part of a condition or of a selection.
 type node struct {
@@ -30,11 +34,14 @@ const (
 )
 
 // parseCondition reads a condition over the selections with these names.
-func parseCondition(text string, names []string) (*node, error) {
+func parseCondition(text string, names []string, budget *Budget) (*node, error) {
 	text = strings.NewReplacer("(", " ( ", ")", " ) ").Replace(text)
-	p := conditionParser{words: strings.Fields(text), names: names}
+	p := conditionParser{strings.Fields(text), names, budget}
 	if len(p.words) > maxCondition {
 		return nil, fmt.Errorf("condition longer than %d words", maxCondition)
+	}
+	if err := budget.takeValues(len(p.words)); err != nil {
+		return nil, err
 	}
 	n, err := p.or()
 	if err == nil && len(p.words) > 0 {
@@ -46,7 +53,10 @@ func parseCondition(text string, names []string) (*node, error) {
 	return n, nil
 }
 
-type conditionParser struct{ words, names []string }
+type conditionParser struct {
+	words, names []string
+	budget       *Budget
+}
 
 func (p *conditionParser) take(word string) bool {
 	if len(p.words) == 0 || p.words[0] != word {
@@ -123,7 +133,13 @@ func (p *conditionParser) of(quantity string) (*node, error) {
 	}
 	pattern := p.words[0]
 	p.words = p.words[1:]
+	if len(pattern) > maxSelections {
+		return nil, fmt.Errorf("a pattern for selections longer than %d bytes", maxSelections)
+	}
 	kids := p.matching(pattern)
+	if err := p.budget.takeValues(len(kids)); err != nil {
+		return nil, err
+	}
 	if len(kids) == 0 {
 		return nil, fmt.Errorf("no selection is one of %q", pattern)
 	}

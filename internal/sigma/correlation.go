@@ -77,10 +77,12 @@ func (c *Correlation) check(n *yaml.Node) error {
 			return fmt.Errorf("unknown attribute %q", key)
 		}
 	}
-	for i, key := range c.Rules {
-		if slices.Contains(c.Rules[:i], key) {
+	seen := make(map[string]bool, len(c.Rules))
+	for _, key := range c.Rules {
+		if seen[key] {
 			return fmt.Errorf("rule %q is there twice", key)
 		}
+		seen[key] = true
 	}
 	if len(c.Rules) == 0 {
 		return errors.New("no rules")

@@ -25,7 +25,7 @@ func (p Parser) parseDetection(r *Rule, n *yaml.Node) error {
 		if name == "timeframe" {
 			return errors.New("timeframe is of Sigma before correlations and not supported")
 		}
-		b := builder{rule: r, placeholders: p.Placeholders}
+		b := builder{rule: r, placeholders: p.Placeholders, budget: p.Budget}
 		selection, err := b.selection(value)
 		if err != nil {
 			return fmt.Errorf("selection %q: %w", name, err)
@@ -43,7 +43,7 @@ func (p Parser) parseDetection(r *Rule, n *yaml.Node) error {
 	}
 	any := &node{op: atLeast, n: 1}
 	for _, text := range texts {
-		c, err := parseCondition(text, r.names)
+		c, err := parseCondition(text, r.names, p.Budget)
 		if err != nil {
 			return err
 		}
@@ -57,6 +57,7 @@ func (p Parser) parseDetection(r *Rule, n *yaml.Node) error {
 type builder struct {
 	rule         *Rule
 	placeholders map[string][]string
+	budget       *Budget
 }
 
 // selection reads a map, all of whose items must hold, a list, of which one entry must hold, or one keyword.
@@ -279,6 +280,9 @@ func (b *builder) regex(t *test, it item, text string) error {
 	re, err := newRegex(text)
 	if err != nil {
 		return fmt.Errorf("regular expression %.60q: %w", text, err)
+	}
+	if err := b.budget.takeProgram(re.size()); err != nil {
+		return err
 	}
 	b.add(t, &pattern{regex: re, need: re.need, shown: true})
 	return nil

@@ -179,3 +179,41 @@ func TestSpentBudgetIsCounted(t *testing.T) {
 		}
 	}
 }
+
+// TestParseIsBounded reads files that are small and stand for much. Each took minutes, or gigabytes, before it was refused.
+func TestParseIsBounded(t *testing.T) {
+	head := func(n int) string { return fmt.Sprintf("title: t\nname: n%d\nlogsource: {category: x}\n", n) }
+	rule := func(selection, condition string) string {
+		return head(0) + "detection:\n  s: {" + selection + "}\n  condition: " + condition + "\n"
+	}
+	list := func(format string, n int) string {
+		var text strings.Builder
+		for i := range n {
+			fmt.Fprintf(&text, format, i)
+		}
+		return text.String()
+	}
+	for name, test := range map[string]struct{ text, want string }{
+		"a global with many values": {
+			"action: global\ndetection:\n  s:\n    F:\n" + list("    - z%d\n", 40_000) + "  condition: s\n---\n" + list("title: t\nname: n%d\n---\n", 900), "values",
+		},
+		"aliases in many documents": {
+			strings.Repeat("a: &a [x,x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: [*c,*c,*c,*c,*c,*c,*c,*c,*c,*c]\n---\n", 900), "values",
+		},
+		"one condition many times":  {rule("F: a", "\n  - &a "+strings.Repeat("not ", 900)+"s\n"+strings.Repeat("  - *a\n", 10_000)), "values"},
+		"all selections many times": {head(0) + "detection:\n" + list("  s%d: {F: a}\n", 4000) + "  condition: " + strings.TrimSuffix(strings.Repeat("1 of s* or ", 240), " or ") + "\n", "values"},
+		"a long pattern of names":   {rule("F: a", "1 of "+strings.Repeat("*a", 100_000)), "longer than"},
+		"encodings of encodings":    {rule("F"+strings.Repeat("|base64", 70)+"|contains: a", "s"), "encodings"},
+		"a long text many times":    {rule("F|re: '("+strings.Repeat("a", 3000)+"){1000}'", "s"), "instructions"},
+		"many large expressions":    {rule("F|re: ["+list("'[a-f]{0,900}x%d.{0,900}',", 10_000)+"]", "s"), "instructions of regular expressions"},
+		"rules of several files":    {"", "documents"},
+	} {
+		_, err := Parse("f", []byte(test.text))
+		if test.text == "" {
+			_, err = Parser{Budget: &Budget{rules: 1, values: 100}}.Parse("f", []byte(list("a: %d\n---\n", 3)))
+		}
+		if err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: %.200v", name, err)
+		}
+	}
+}

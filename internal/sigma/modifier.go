@@ -9,6 +9,9 @@ import (
 	"unicode/utf16"
 )
 
+// maxEncodings bounds the encodings of a text: each makes it longer, or three texts of one.
+const maxEncodings = 4
+
 // item is the key of an entry in a selection: a field and its modifiers.
 type item struct {
 	field  string
@@ -53,7 +56,9 @@ func (it *item) modify(name string) error {
 		if it.place != "" {
 			return fmt.Errorf("modifier %q must come before %q", name, it.place)
 		}
-		it.encode = append(it.encode, name)
+		if it.encode = append(it.encode, name); len(it.encode) > maxEncodings {
+			return fmt.Errorf("more than %d encodings", maxEncodings)
+		}
 	case "all":
 		it.all = true
 	case "cased":

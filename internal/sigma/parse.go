@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 
@@ -21,11 +22,43 @@ const (
 	maxDepth = 16      // lists and maps inside each other
 )
 
+// What all rule files together may cost. All of SigmaHQ's have 4,000 rules and 200,000 values.
+const (
+	maxAllRules   = 20_000    // documents
+	maxAllValues  = 500_000   // values and words of conditions
+	maxAllProgram = 1_000_000 // instructions of regular expressions
+)
+
+// ErrTooMuch says that rule files hold more than is read, and that nothing was read after that place.
+var ErrTooMuch = errors.New("too much for all rule files together")
+
+// A Budget is what rule files may still cost.
+type Budget struct{ rules, values, program int }
+
+// NewBudget returns what all files of a set may cost together.
+func NewBudget() *Budget { return &Budget{maxAllRules, maxAllValues, maxAllProgram} }
+
+func (b *Budget) takeValues(n int) error {
+	if b.values -= n; b.values < 0 {
+		return fmt.Errorf("more than %d values: %w", maxAllValues, ErrTooMuch)
+	}
+	return nil
+}
+
+func (b *Budget) takeProgram(n int) error {
+	if b.program -= n; b.program < 0 {
+		return fmt.Errorf("more than %d instructions of regular expressions: %w", maxAllProgram, ErrTooMuch)
+	}
+	return nil
+}
+
 // A Parser reads rule files. The zero Parser is ready to use.
 type Parser struct {
 	// Placeholders are the values for the modifier "expand", by their name without percent signs. A rule with a
 	// placeholder that is not among them is an error.
 	Placeholders map[string][]string
+	// Budget is what all files that are read with it may cost; a nil one is each file's own.
+	Budget *Budget
 }
 
 // Parse reads the rules of a file that has no placeholders; see Parser.Parse.
@@ -37,6 +70,9 @@ func Parse(file string, text []byte) ([]*Rule, error) { return Parser{}.Parse(fi
 func (p Parser) Parse(file string, text []byte) ([]*Rule, error) {
 	if len(text) > maxFile {
 		return nil, fmt.Errorf("%s: larger than %d bytes", file, maxFile)
+	}
+	if p.Budget == nil {
+		p.Budget = NewBudget()
 	}
 	var rules []*Rule
 	var errs []error
@@ -51,6 +87,9 @@ func (p Parser) Parse(file string, text []byte) ([]*Rule, error) {
 		if err == nil && n > maxRules {
 			err = fmt.Errorf("more than %d documents", maxRules)
 		}
+		if p.Budget.rules--; err == nil && p.Budget.rules < 0 {
+			err = fmt.Errorf("more than %d documents: %w", maxAllRules, ErrTooMuch)
+		}
 		if err != nil { // the decoder cannot go on after a syntax error
 			errs = append(errs, fmt.Errorf("%s: document %d: %w", file, n, err))
 			break
@@ -58,6 +97,9 @@ func (p Parser) Parse(file string, text []byte) ([]*Rule, error) {
 		rule, err := p.document(&c, &doc)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: document %d: %w", file, n, err))
+			if errors.Is(err, ErrTooMuch) {
+				break
+			}
 		} else if rule != nil {
 			rule.File = file
 			rules = append(rules, rule)
@@ -71,18 +113,25 @@ func (p Parser) document(c *collection, doc *yaml.Node) (*Rule, error) {
 	if len(doc.Content) == 0 || doc.Content[0].Tag == "!!null" {
 		return nil, nil
 	}
-	budget := maxNodes
-	root, err := expand(doc.Content[0], maxDepth, &budget)
+	left := maxNodes
+	root, err := expand(doc.Content[0], maxDepth, &left)
+	if spent := p.Budget.takeValues(maxNodes - left); err == nil || spent != nil {
+		err = spent
+	}
 	if err != nil {
 		return nil, err
 	}
 	if root.Kind != yaml.MappingNode {
 		return nil, errors.New("a rule must be a map")
 	}
-	if root, err = c.apply(root); err != nil || root == nil {
+	whole, applies, err := c.apply(root)
+	if err == nil {
+		err = p.Budget.takeValues(size(whole) - size(root)) // what it has of the documents before
+	}
+	if err != nil || !applies {
 		return nil, err
 	}
-	return p.rule(root)
+	return p.rule(whole)
 }
 
 // expand returns a copy of n in which each alias is replaced by what it stands for. It refuses what would make the
@@ -115,31 +164,43 @@ func expand(n *yaml.Node, depth int, budget *int) (*yaml.Node, error) {
 	return e, nil
 }
 
+// size counts the values in n.
+func size(n *yaml.Node) int {
+	if n == nil {
+		return 0
+	}
+	total := 1
+	for _, c := range n.Content {
+		total += size(c)
+	}
+	return total
+}
+
 // collection is the state that Sigma's collections keep between the documents of a file.
 type collection struct{ global, previous *yaml.Node }
 
-// apply returns the whole rule that a document stands for, or nil if it stands for none.
-func (c *collection) apply(root *yaml.Node) (*yaml.Node, error) {
+// apply returns what a document stands for with those before it, and whether that is a rule.
+func (c *collection) apply(root *yaml.Node) (whole *yaml.Node, isRule bool, err error) {
 	action := child(root, "action")
 	if action == nil {
 		c.previous = merged(c.global, root)
-		return c.previous, nil
+		return c.previous, true, nil
 	}
 	switch action.Value {
 	case "global":
 		c.global = merged(c.global, root)
-		return nil, nil
+		return c.global, false, nil
 	case "reset":
 		c.global = nil
-		return nil, nil
+		return root, false, nil
 	case "repeat":
 		if c.previous == nil {
-			return nil, errors.New("action repeat without a rule before it")
+			return nil, false, errors.New("action repeat without a rule before it")
 		}
 		c.previous = merged(c.previous, root)
-		return c.previous, nil
+		return c.previous, true, nil
 	}
-	return nil, fmt.Errorf("unknown action %q", action.Value)
+	return nil, false, fmt.Errorf("unknown action %q", action.Value)
 }
 
 // merged returns a map with the entries of base and over; of two maps for one key the entries, of other values over's.
@@ -148,14 +209,15 @@ func merged(base, over *yaml.Node) *yaml.Node {
 		return over
 	}
 	m := &yaml.Node{Kind: yaml.MappingNode, Tag: base.Tag, Line: over.Line}
+	before, after := maps.Collect(entries(base)), maps.Collect(entries(over))
 	for key, value := range entries(base) {
-		if v := child(over, key); v != nil {
+		if v := after[key]; v != nil {
 			value = merged(value, v)
 		}
 		m.Content = append(m.Content, &yaml.Node{Kind: yaml.ScalarNode, Value: key}, value)
 	}
 	for key, value := range entries(over) {
-		if child(base, key) == nil {
+		if before[key] == nil {
 			m.Content = append(m.Content, &yaml.Node{Kind: yaml.ScalarNode, Value: key}, value)
 		}
 	}
@@ -193,7 +255,7 @@ func (p Parser) rule(root *yaml.Node) (*Rule, error) {
 	if err := p.parseDetection(r, child(root, "detection")); err != nil {
 		return nil, err
 	}
-	return r, r.parseLevels(child(root, "levels"))
+	return r, p.parseLevels(r, child(root, "levels"))
 }
 
 func (r *Rule) parseLogsource(n *yaml.Node) error {
@@ -209,7 +271,7 @@ func (r *Rule) parseLogsource(n *yaml.Node) error {
 	return a.err
 }
 
-func (r *Rule) parseLevels(n *yaml.Node) error {
+func (p Parser) parseLevels(r *Rule, n *yaml.Node) error {
 	if n == nil {
 		return nil
 	}
@@ -225,7 +287,7 @@ func (r *Rule) parseLevels(n *yaml.Node) error {
 		case len(entry.Content) != 4 || condition == "" || child(entry, "level") == nil:
 			return errors.New("levels: an entry has a condition and a level, and nothing else")
 		}
-		c, err := parseCondition(condition, r.names)
+		c, err := parseCondition(condition, r.names, p.Budget)
 		if err != nil {
 			return fmt.Errorf("levels: %w", err)
 		}

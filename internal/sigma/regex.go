@@ -21,6 +21,43 @@ type regex struct {
 	begin   []string // literals of which one stands where a match begins; nil if they are unknown
 }
 
+var errTooLarge = fmt.Errorf("larger than %d instructions", maxProgram)
+
+// size counts the instructions of both programs.
+func (r *regex) size() int {
+	if r.relaxed == nil {
+		return len(r.exact.Inst)
+	}
+	return len(r.exact.Inst) + len(r.relaxed.Inst)
+}
+
+// LeastSize returns how many instructions a regular expression has at least, without compiling it.
+func LeastSize(text string) (int, error) {
+	tree, err := syntax.Parse(text, syntax.Perl)
+	if err != nil {
+		return 0, err
+	}
+	return leastSize(tree), nil
+}
+
+// leastSize returns how many instructions an expression has at least. To compile one that repeats what is long takes half a gigabyte,
+// which is too late to see that it is too large.
+func leastSize(re *syntax.Regexp) int {
+	n := 0
+	for _, sub := range re.Sub {
+		n += leastSize(sub)
+	}
+	switch re.Op {
+	case syntax.OpCharClass, syntax.OpAnyChar, syntax.OpAnyCharNotNL:
+		n = 1
+	case syntax.OpLiteral:
+		n = len(re.Rune)
+	case syntax.OpRepeat:
+		n *= max(re.Min, re.Max)
+	}
+	return n
+}
+
 // newRegex compiles a regular expression, which must be of a bounded size.
 func newRegex(text string) (*regex, error) {
 	tree, err := syntax.Parse(text, syntax.Perl)
@@ -28,6 +65,9 @@ func newRegex(text string) (*regex, error) {
 		return nil, errors.New(failed.Code.String()) // without the text, which may be long
 	} else if err != nil {
 		return nil, err
+	}
+	if leastSize(tree) > maxProgram {
+		return nil, errTooLarge
 	}
 	re := &regex{where: sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(text) })}
 	re.need, re.begin = required(tree)
@@ -72,7 +112,7 @@ func newProgram(tree *syntax.Regexp) (*program, error) {
 		return nil, err
 	}
 	if len(prog.Inst) > maxProgram {
-		return nil, fmt.Errorf("larger than %d instructions", maxProgram)
+		return nil, errTooLarge
 	}
 	p := &program{Prog: prog}
 	starts := []rune{0, '\n', '\n' + 1, '0', '9' + 1, 'A', 'Z' + 1, '_', '_' + 1, 'a', 'z' + 1}
