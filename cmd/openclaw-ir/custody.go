@@ -137,6 +137,9 @@ func (r *record) note(c *cli.Context, e env, path string, code int) bool {
 		e.console.Warningf("not noted in the custody log: the disk that the case lies on takes no writing")
 	default:
 		e.console.Warningf("not noted in a custody log: %v", err)
+		if errors.Is(err, casefile.ErrFull) {
+			e.console.Hintf("openclaw-ir case open begins another case; keep this one as it is")
+		}
 		return false
 	}
 	return true

@@ -210,7 +210,7 @@ func (c *Case) Path(elem ...string) string {
 func (c *Case) SetState(s State) error {
 	action := "case reopen"
 	if s == StateClosed {
-		action = "case close"
+		action = actionClose
 	}
 	info, err := readInfo(c.root, c.info.Name)
 	if err != nil {

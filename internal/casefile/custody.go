@@ -21,8 +21,9 @@ const (
 	custodyName = "custody.jsonl"
 	custodyLock = "custody.lock"
 
-	// custodyLimit bounds a log that is read: half a million actions.
+	// custodyLimit bounds a log that is read, and so one that is written: half a million actions. closeRoom of it is for closing the case.
 	custodyLimit = 256 << 20
+	closeRoom    = 4 << 20
 	// lineLimit bounds a line, with its newline.
 	lineLimit = 1 << 20
 	// tailLimit bounds how far back Append looks for a whole line.
@@ -33,8 +34,12 @@ const (
 	// genesis stands for the line before the first.
 	genesis = "0000000000000000000000000000000000000000000000000000000000000000"
 
-	actionTorn = "custody torn"
+	actionTorn  = "custody torn"
+	actionClose = "case close"
 )
+
+// ErrFull says that a custody log takes no more, because it is large or its end is lost: the next action belongs in another case.
+var ErrFull = errors.New("the log takes no more entries")
 
 // Operator is who acted.
 type Operator struct {
@@ -178,6 +183,9 @@ func (c *Case) Append(e Entry) error {
 		return fmt.Errorf("appending to the custody log: %w", err)
 	}
 	data, err := c.next(end, e)
+	if err == nil && end.size+int64(len(data)) > roomFor(e.Action) {
+		err = fmt.Errorf("%w: it has %d bytes", ErrFull, end.size)
+	}
 	if err != nil {
 		return fmt.Errorf("appending to the custody log: %w", err)
 	}
@@ -193,6 +201,14 @@ func (c *Case) Append(e Entry) error {
 		}
 	}
 	return nil
+}
+
+// roomFor is how large the log may become with an action: nothing is written that would not be read.
+func roomFor(action string) int64 {
+	if action == actionClose {
+		return custodyLimit
+	}
+	return custodyLimit - closeRoom
 }
 
 // next returns the bytes that continue a log with the entry e.

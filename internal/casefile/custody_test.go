@@ -554,6 +554,37 @@ func TestAppendToHostileLog(t *testing.T) {
 	}
 }
 
+// TestFullLog looks whether nothing is written that would not be read again, and whether a full case can be closed.
+func TestFullLog(t *testing.T) {
+	c, _ := openNew(t)
+	line, err := os.ReadFile(c.Path(custodyName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A hole stands for the lines before: only the end of a log is looked at.
+	if err := errors.Join(os.Truncate(c.Path(custodyName), custodyLimit-closeRoom-int64(len(line))-100), appendTo(c.Path(custodyName), "\n"+string(line))); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Append(Entry{Action: "x", Result: "done"}); !errors.Is(err, ErrFull) {
+		t.Errorf("appending: %v", err)
+	}
+	if err := c.SetState(StateClosed); err != nil {
+		t.Errorf("closing: %v", err)
+	}
+	if _, lines, err := c.Head(); err != nil || lines < 3 {
+		t.Errorf("%d lines: %v", lines, err)
+	}
+}
+
+func appendTo(path, text string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(text)
+	return errors.Join(err, f.Close())
+}
+
 func TestLockHeldByAnother(t *testing.T) {
 	c, _ := openNew(t)
 	unlock, err := lock(c.root, custodyLock, time.Second)

@@ -12,6 +12,7 @@ import (
 // logEnd is where a log stands: the number and digest of its last line, and, if
 // a crash damaged the lines at its end, these and the whole line before them.
 type logEnd struct {
+	size int64
 	seq  int64
 	prev string
 	torn []Digest
@@ -33,10 +34,11 @@ func findEnd(f *os.File) (logEnd, error) {
 		}
 		end, found, err := parseEnd(data, window == size)
 		if found || err != nil {
+			end.size = size
 			return end, err
 		}
 		if window == tailLimit {
-			return logEnd{}, fmt.Errorf("no whole line in the last %d bytes", window)
+			return logEnd{}, fmt.Errorf("%w: no whole line in the last %d bytes", ErrFull, window)
 		}
 	}
 }
@@ -61,7 +63,7 @@ func parseEnd(data []byte, whole bool) (end logEnd, found bool, err error) {
 			break
 		}
 		if len(lines)-i > runLimit {
-			return end, false, fmt.Errorf("the last %d lines are damaged", runLimit)
+			return end, false, fmt.Errorf("%w: the last %d lines are damaged", ErrFull, runLimit)
 		}
 	}
 	if !found && !whole {
