@@ -44,6 +44,19 @@ func openHere(dir int, name string, flags int) (fd int, err error) {
 	return fd, err
 }
 
+// enterStraight opens a directory beneath the root, to look names up in it, if no link and no mount lies on the way there.
+func (r *Root) enterStraight(way string) (dir int, err error) {
+	if r.mounts.slow {
+		return -1, unix.ENOSYS
+	}
+	how := unix.OpenHow{
+		Flags:   searchFlags | unix.O_DIRECTORY | unix.O_CLOEXEC,
+		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_XDEV,
+	}
+	err = retry(func() error { dir, err = unix.Openat2(r.fd, way, &how); return err })
+	return dir, err
+}
+
 // reopen opens what is pinned, whatever lies on its name by now.
 func reopen(at, flags int) (int, error) {
 	return openat(unix.AT_FDCWD, "/proc/self/fd/"+strconv.Itoa(at), flags&^unix.O_NOFOLLOW)

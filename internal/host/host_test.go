@@ -34,7 +34,7 @@ func fakeHost(t *testing.T, name string) *Root {
 	return openRoot(t, dir)
 }
 
-func openRoot(t *testing.T, dir string) *Root {
+func openRoot(t testing.TB, dir string) *Root {
 	t.Helper()
 	r, err := OpenRoot(dir)
 	if err != nil {

@@ -44,11 +44,46 @@ func (r *Root) findSeeing(op, name string, follow bool, see func(path string, st
 	if !validName(name) {
 		return fail(fs.ErrInvalid)
 	}
+	if see == nil {
+		switch p, err := r.straight(name, follow); {
+		case err == nil:
+			return p, nil
+		case errors.Is(err, fs.ErrNotExist):
+			return fail(err)
+		}
+	}
 	w := &walk{root: r, fd: r.fd, see: see}
 	p, err := w.to(strings.Split(name, "/"), follow)
 	if err != nil {
 		w.leave()
 		return fail(err)
+	}
+	return p, nil
+}
+
+// errWinding leaves a name to a walk.
+var errWinding = errors.New("not at the end of directories alone")
+
+// straight finds what lies at the end of directories alone, with no link and no mount on the way: the kernel looks all of them up at once.
+// An error other than [fs.ErrNotExist] leaves it to a walk, which says what is the matter.
+func (r *Root) straight(name string, follow bool) (*place, error) {
+	way, base := filepath.Split(name)
+	if way == "" {
+		return nil, errWinding
+	}
+	dir, err := r.enterStraight(way)
+	if err != nil {
+		return nil, err
+	}
+	p := &place{root: r, dir: dir, base: base, path: name}
+	at, err := r.pin(dir, base, &p.stat)
+	shut(at)
+	if err == nil && follow && p.stat.Mode&unix.S_IFMT == unix.S_IFLNK {
+		err = errWinding
+	}
+	if err != nil {
+		p.close()
+		return nil, err
 	}
 	return p, nil
 }

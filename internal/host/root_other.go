@@ -33,6 +33,9 @@ func (r *Root) pin(dir int, name string, st *unix.Stat_t) (int, error) {
 	return -1, retry(func() error { return unix.Fstatat(dir, name, st, unix.AT_SYMLINK_NOFOLLOW) })
 }
 
+// enterStraight is for kernels that can be told not to follow links on the way.
+func (r *Root) enterStraight(string) (int, error) { return -1, unix.ENOSYS }
+
 // info goes by path: there is no descriptor that opens nothing. A race can make it describe another file, never open
 // one.
 func (p *place) info() (fs.FileInfo, error) { return os.Lstat(p.host()) }
