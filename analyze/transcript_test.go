@@ -469,6 +469,30 @@ func TestForms(t *testing.T) {
 	})
 }
 
+// TestAppendedTwice: where a part of a session was appended twice, a result may stand before its call. It is missing no call then,
+// but one that is dated before the call is another's, whose id came again.
+func TestAppendedTwice(t *testing.T) {
+	call := `{"type":"message","id":"c","timestamp":1795000000000,"message":{"role":"assistant","content":[{"type":"toolCall","id":"call_0","name":"exec","arguments":{"command":"id"}}]}}`
+	result := `{"type":"message","id":"r","timestamp":1795000000%03d,"message":{"role":"toolResult","toolCallId":"call_0","toolName":"exec","content":[],"details":{"status":"completed","exitCode":7}}}`
+	at := func(ms int) string { return fmt.Sprintf(result, ms) }
+	for _, test := range []struct {
+		lines []string
+		want  []string
+	}{
+		{[]string{at(1), call, at(1)}, []string{"id error []"}},
+		{[]string{strings.Replace(at(1), "1795000000", "1794999999", 1), call}, []string{" error [call-missing]", "id no result []"}},
+	} {
+		_, events := timeline(t, newHost(t, map[string]string{sessionsDir + "s.jsonl": strings.Join(test.lines, "\n")}), Options{})
+		var got []string
+		for _, e := range events {
+			got = append(got, fmt.Sprint(e.What, " ", e.Result.Status, " ", e.Marks))
+		}
+		if !slices.Equal(got, test.want) {
+			t.Errorf("%q, want %q", got, test.want)
+		}
+	}
+}
+
 // cuts divides n lines into runs that overlap.
 func cuts(r *rapid.T, n int) (from, to []int) {
 	for at := 0; at < n; {
