@@ -106,8 +106,8 @@ func contentOf(f *os.File, path string) ([]byte, FileState, error) {
 
 // Rewrite replaces the content of a file, or makes one, in one step that a crash cannot halve, and returns what the
 // file is then. It acts with the user's rights, in the directory that the way to the file led to when it began. was is what [ReadFile] said
-// of the file: one that is something else by now is left alone, or put back, and the error wraps [ErrChanged]. Mode and owner stay; a new
-// file gets mode, and its directory is made if it is missing.
+// of the file: one that is something else by now is left alone, or put back, and the error wraps [ErrChanged]. Mode, owner and access control list stay; a
+// new file gets mode, and its directory is made if it is missing.
 func Rewrite(owner Owner, path string, text []byte, was FileState, mode fs.FileMode) (now FileState, err error) {
 	err = As(owner, func() error {
 		if !was.Exists {
@@ -233,7 +233,7 @@ func (s *spot) rewrite(text []byte, was FileState, mode fs.FileMode) (FileState,
 	return now, err
 }
 
-// writeLike writes a new file through to the disk, with the owner of the one it stands in for.
+// writeLike writes a new file through to the disk, with the owner and the access control list of the one it stands in for.
 func (s *spot) writeLike(name string, text []byte, was FileState, mode fs.FileMode) (*os.File, error) {
 	var fd int
 	err := retry(func() (err error) {
@@ -245,10 +245,8 @@ func (s *spot) writeLike(name string, text []byte, was FileState, mode fs.FileMo
 	}
 	f := os.NewFile(uintptr(fd), name)
 	_, err = f.Write(text)
-	if fi, serr := f.Stat(); err == nil && serr == nil && was.Exists {
-		if m := Meta(fi); m.UID != was.UID || m.GID != was.GID {
-			err = f.Chown(int(was.UID), int(was.GID))
-		}
+	if err == nil && was.Exists {
+		err = s.lend(f, was)
 	}
 	if err = errors.Join(err, f.Chmod(mode), f.Sync()); err != nil {
 		f.Close()
@@ -256,6 +254,25 @@ func (s *spot) writeLike(name string, text []byte, was FileState, mode fs.FileMo
 		return nil, err
 	}
 	return f, nil
+}
+
+// lend gives a file the owner and the access control list of the one that is there.
+func (s *spot) lend(f *os.File, was FileState) error {
+	fi, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if m := Meta(fi); m.UID != was.UID || m.GID != was.GID {
+		if err := f.Chown(int(was.UID), int(was.GID)); err != nil {
+			return err
+		}
+	}
+	old, err := s.openFile()
+	if err != nil {
+		return err
+	}
+	defer old.Close()
+	return copyACL(old, f)
 }
 
 // putInPlace gives a file that was written the name of the spot. What has the name is changed for it in one step and only then looked
