@@ -95,6 +95,12 @@ func readRecipients(name string) ([]collect.Recipient, error) {
 		return nil, fmt.Errorf("opening the recipients file: %w", err)
 	}
 	defer f.Close()
+	if named, err := host.NamedWriter(f); err != nil {
+		return nil, err
+	} else if named {
+		return nil, usageError("setfacl -b "+console.ShellWord(name)+", after reading it; or name the recipients with -r",
+			"%q has an access control list that lets others write to it, so it may not say who reads the evidence", name)
+	}
 	return collect.ParseRecipients(f, name)
 }
 
