@@ -7,12 +7,14 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/binary"
 	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
 	"log"
 	"math/big"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -122,11 +124,70 @@ func (x *inertRun) servers() {
 	s := httptest.NewServer(h)
 	t.Cleanup(s.Close)
 	addr, hostKey := storetest.ServeSFTP(t, sftp.Handlers{FileGet: h, FilePut: h, FileCmd: h, FileList: h})
+	closed, closedKey := x.closed()
 	storetest.WriteKey(t, filepath.Join(x.dir, "ssh.key"))
 	x.places = []string{
 		"STORED", "s3://bucket/x/B.tar.zst.age?endpoint=" + s.URL, "STORE", "s3://bucket/x?endpoint=" + s.URL, "LISTED", "s3://listed/x?endpoint=" + s.URL,
+		"CLOSEDKEY", closedKey, "CLOSED", "sftp://ir@" + closed + "/in", "LEAVER", "sftp://ir@" + x.leaver() + "/in",
 		"SFTP", "sftp://ir@" + addr + "/in", "HOSTKEY", hostKey, "HOOK", x.hook(), "PAGER", x.pager(),
 	}
+}
+
+// leaver is a server that says what it likes before there is a key, and ends the connection with a reason.
+func (x *inertRun) leaver() (addr string) {
+	before, version, reason := x.text("server's first lines"), x.text("server's version"), x.shown("server's reason to leave")
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	x.must(err)
+	storetest.Accept(x.planting.t, l, func(conn net.Conn) {
+		defer conn.Close()
+		fmt.Fprintf(conn, "%s\r\nSSH-2.0-%.200s\r\n", strings.ReplaceAll(before, "SSH-", ""), headerText(version))
+		_, _ = conn.Write(disconnect(reason))
+		_, _ = io.Copy(io.Discard, conn) // until the other side has read it
+	})
+	return l.Addr().String()
+}
+
+// disconnect is a packet of RFC 4253, 11.1, as it is sent before there are keys.
+func disconnect(reason string) []byte {
+	payload := append([]byte{1}, ssh.Marshal(struct {
+		Code             uint32
+		Reason, Language string
+	}{2, reason, reason})...)
+	padding := 8 - (5+len(payload))%8
+	if padding < 4 {
+		padding += 8
+	}
+	packet := binary.BigEndian.AppendUint32(nil, uint32(1+len(payload)+padding))
+	packet = append(packet, byte(padding))
+	return append(append(packet, payload...), make([]byte, padding)...)
+}
+
+// closed is a server with a banner that lets everybody in, and opens nothing.
+func (x *inertRun) closed() (addr, hostKey string) {
+	_, private, err := ed25519.GenerateKey(nil)
+	x.must(err)
+	signer, err := ssh.NewSignerFromKey(private)
+	x.must(err)
+	banner, refusal := x.text("server's banner"), x.shown("server's refusal")
+	config := &ssh.ServerConfig{
+		ServerVersion:     "SSH-2.0-" + headerText(x.text("server's own version"))[:100],
+		BannerCallback:    func(ssh.ConnMetadata) string { return banner },
+		PublicKeyCallback: func(ssh.ConnMetadata, ssh.PublicKey) (*ssh.Permissions, error) { return nil, nil },
+	}
+	config.AddHostKey(signer)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	x.must(err)
+	storetest.Accept(x.planting.t, l, func(conn net.Conn) {
+		_, channels, requests, err := ssh.NewServerConn(conn, config)
+		if err != nil {
+			return
+		}
+		go ssh.DiscardRequests(requests)
+		for offered := range channels {
+			_ = offered.Reject(ssh.Prohibited, refusal)
+		}
+	})
+	return l.Addr().String(), ssh.FingerprintSHA256(signer.PublicKey())
 }
 
 func (h *hostileStore) ServeHTTP(w http.ResponseWriter, r *http.Request) {

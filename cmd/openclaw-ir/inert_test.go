@@ -64,6 +64,10 @@ collect upload
 ! collect chain verify STORE
 ! collect chain verify LISTED
 ! collect chain verify SFTP --ssh-key ssh.key --host-key HOSTKEY
+! collect verify LEAVER/B.tar.zst.age --ssh-key ssh.key --host-key HOSTKEY
+! collect verify CLOSED/B.tar.zst.age --ssh-key ssh.key --host-key CLOSEDKEY
+collect upload B.tar.zst.age --to LEAVER --ssh-key ssh.key --host-key HOSTKEY
+collect upload B.tar.zst.age --to CLOSED --ssh-key ssh.key --host-key CLOSEDKEY
 collect chain verify cases/snapshots/bundles
 ! collect chain verify HOSTILE
 collect diff before B.tar.zst.age -i key.txt
