@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/clawbook/openclaw-ir/internal/inerttest"
 	"github.com/clawbook/openclaw-ir/internal/statetest"
@@ -78,6 +79,42 @@ func (x *inertRun) processes() {
 		x.must(cmd.Start())
 		x.planting.t.Cleanup(func() { _, _ = cmd.Process.Kill(), cmd.Wait() })
 	}
+	x.group(program)
+}
+
+// group starts a process whose one sign is the name of its control group, where this machine lets one be made.
+func (x *inertRun) group(program string) {
+	t := x.planting.t
+	var dir string
+	for _, at := range []string{"/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd"} {
+		if _, err := os.Stat(at + "/cgroup.procs"); err != nil {
+			continue
+		}
+		name := strings.ReplaceAll(x.name("control group"), "\n", " ") // the kernel takes no line's end
+		if dir = filepath.Join(at, "openclaw-"+strings.ToValidUTF8(name, "?")+".service"); os.Mkdir(dir, 0o755) == nil {
+			break
+		}
+		dir = ""
+	}
+	if dir == "" {
+		x.marks = slices.DeleteFunc(x.marks, func(mark string) bool { return mark == "at_control_group" })
+		t.Log("no control group can be made")
+		return
+	}
+	cmd := exec.Command(program, "-c", "read x")
+	_, err := cmd.StdinPipe() // which never ends
+	x.must(err)
+	x.must(cmd.Start())
+	t.Cleanup(func() {
+		_, _ = cmd.Process.Kill(), cmd.Wait()
+		for range 100 { // the group is empty a moment after
+			if os.Remove(dir) == nil {
+				return
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+	})
+	x.must(os.WriteFile(filepath.Join(dir, "cgroup.procs"), []byte(strconv.Itoa(cmd.Process.Pid)), 0o600))
 }
 
 // socket is one that listens at a name as long as one can be.
