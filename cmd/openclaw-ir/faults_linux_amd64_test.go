@@ -474,7 +474,7 @@ func hits(fault string, c faults.Call) bool {
 	case faults.Short:
 		return c.Size > 1
 	case "EINTR": // those that a signal can interrupt (signal(7)), and that Go makes again
-		return slices.Contains([]string{"openat", "read", "write", "pread64", "pwrite64", "copy_file_range", "sendfile", "fsync", "ftruncate"}, c.Name)
+		return slices.Contains([]string{"openat", "openat2", "read", "write", "pread64", "pwrite64", "copy_file_range", "sendfile", "fsync", "ftruncate"}, c.Name)
 	}
 	return c.Name != "close" && c.Name != "fstat" // what was written is on the disk by then
 }
