@@ -1,9 +1,9 @@
 package openclaw
 
 import (
+	"fmt"
 	"io/fs"
 	"path"
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -16,10 +16,16 @@ type User struct {
 	Shell string
 }
 
+// maxUsers bounds the accounts: every one's home is looked into, and an image's etc/passwd is whoever's who handed it over.
+const maxUsers = 50_000
+
 // Users returns the accounts of the host: those of etc/passwd, and where that has none (a home directory
 // copied on its own, macOS) the directories under /home, /Users and /root.
 func Users(fsys fs.FS) ([]User, []Gap) {
 	text, gap := readSmall(fsys, "/etc/passwd")
+	for i := range gap {
+		gap[i].Unknown = true
+	}
 	var users []User
 	for line := range strings.Lines(string(text)) {
 		f := strings.Split(strings.TrimSpace(line), ":")
@@ -32,19 +38,31 @@ func Users(fsys fs.FS) ([]User, []Gap) {
 		}
 		users = append(users, User{Name: f[0], UID: uid, Home: path.Clean(f[5]), Shell: f[6]})
 	}
-	for _, dir := range []string{"/home", "/Users"} {
-		entries, _ := fs.ReadDir(fsys, FSName(dir))
-		for _, e := range entries {
-			users = addHome(users, path.Join(dir, e.Name()), e.Name())
-		}
+	users = append(users, homes(fsys, users)...)
+	if len(users) > maxUsers {
+		gap = append(gap, Gap{Path: "/etc/passwd", What: fmt.Sprintf("%d accounts, with the homes that it does not list; what belongs to those after the first %d was not looked for", len(users), maxUsers), Unknown: true})
+		users = users[:maxUsers]
 	}
-	users = addHome(users, "/root", "root")
 	return users, gap
 }
 
-func addHome(users []User, home, name string) []User {
-	if slices.ContainsFunc(users, func(u User) bool { return u.Home == home }) {
-		return users
+// homes returns the accounts of the homes that none of users has.
+func homes(fsys fs.FS, users []User) (more []User) {
+	known := make(map[string]bool, len(users))
+	for _, u := range users {
+		known[u.Home] = true
 	}
-	return append(users, User{Name: name, UID: -1, Home: home})
+	add := func(home string) {
+		if !known[home] {
+			more = append(more, User{Name: path.Base(home), UID: -1, Home: home})
+		}
+	}
+	for _, dir := range []string{"/home", "/Users"} {
+		entries, _ := fs.ReadDir(fsys, FSName(dir))
+		for _, e := range entries {
+			add(path.Join(dir, e.Name()))
+		}
+	}
+	add("/root")
+	return more
 }
