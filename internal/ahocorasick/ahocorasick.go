@@ -5,8 +5,14 @@
 // few values of at least that length, but slow on a text made against it.
 package ahocorasick
 
+import (
+	"cmp"
+	"slices"
+)
+
 // A Machine finds words. It may be used by several goroutines at once.
 type Machine struct {
+	words []string
 	class [256]uint8 // a byte's class; 0 of those that are in no word
 	width uint32     // how many classes there are
 	rows  []uint32   // of the nodes near the root: the next node for each class
@@ -23,6 +29,7 @@ type node struct {
 	out            uint32 // the nearest node on the way of fail that ends a word, itself included; 0 is none
 	word           int32  // the word that ends here, or none
 	class          uint8
+	rest           uint8 // how many bytes of the word have to follow: no other word begins as it does up to here
 }
 
 const none = -1
@@ -30,19 +37,22 @@ const none = -1
 // denseDepth is how deep in bytes nodes have rows: ordinary text seldom leaves them.
 const denseDepth = 2
 
+// What a word has that no other begins with has no nodes of its own, which are most of a long list, but is compared with the text:
+// only behind so many bytes, since it takes longer, and at most so many, since a text can be made to have them compared at every byte.
+const (
+	minShared = 8
+	maxRest   = 128
+)
+
 // New returns a machine that finds words, which must not be changed. An empty word is never found.
 func New(words []string) *Machine {
-	m := &Machine{same: make([]int32, len(words)), nodes: []node{{word: none}}, width: 1}
+	m := &Machine{words: words, same: make([]int32, len(words)), nodes: []node{{word: none}}, width: 1, dense: 1}
 	for _, w := range words {
 		for i := range len(w) {
 			m.addClass(w[i])
 		}
 	}
-	depths := []uint8{0}
-	for i, w := range words {
-		depths = m.insert(int32(i), w, depths)
-	}
-	m.sort(depths)
+	m.plant(m.sorted())
 	m.link()
 	m.where = newWindows(words)
 	return m
@@ -68,27 +78,76 @@ func lower(b byte) byte {
 	return b
 }
 
-// insert adds the nodes of a word that are not there yet. depths are the nodes' depths, as far as they matter.
-func (m *Machine) insert(id int32, word string, depths []uint8) []uint8 {
-	m.same[id] = none
-	if word == "" {
-		return depths
-	}
-	at := uint32(0)
-	for i := range len(word) {
-		c := m.class[word[i]]
-		next := m.child(at, c)
-		if next == 0 {
-			next = uint32(len(m.nodes))
-			m.nodes = append(m.nodes, node{class: c, word: none, sibling: m.nodes[at].child})
-			m.nodes[at].child = next
-			depths = append(depths, uint8(min(i+1, denseDepth+1)))
+// sorted returns the numbers of the words that are not empty, by the classes of their bytes.
+func (m *Machine) sorted() []int32 {
+	var order []int32
+	for i, w := range m.words {
+		m.same[i] = none
+		if w != "" {
+			order = append(order, int32(i))
 		}
-		at = next
 	}
-	m.same[id] = m.nodes[at].word
-	m.nodes[at].word = id
-	return depths
+	slices.SortFunc(order, func(a, b int32) int { return cmp.Or(m.compare(m.words[a], m.words[b]), cmp.Compare(a, b)) })
+	return order
+}
+
+func (m *Machine) compare(a, b string) int {
+	for i := range min(len(a), len(b)) {
+		if x, y := m.class[a[i]], m.class[b[i]]; x != y {
+			return cmp.Compare(x, y)
+		}
+	}
+	return cmp.Compare(len(a), len(b))
+}
+
+// A branch is a node and the words that begin with what it stands for, in order.
+type branch struct {
+	node  uint32
+	words []int32
+}
+
+// plant makes the nodes breadth first, so that those with rows come first and every fail is before its node.
+func (m *Machine) plant(order []int32) {
+	level := []branch{{0, order}}
+	for depth := 0; len(level) > 0; depth++ {
+		var next []branch
+		for _, b := range level {
+			next = m.grow(b, depth, next)
+		}
+		if depth < denseDepth {
+			m.dense = uint32(len(m.nodes))
+		}
+		level = next
+	}
+}
+
+// grow ends the words of a branch that end at its node, and adds the branches that begin there to next.
+func (m *Machine) grow(b branch, depth int, next []branch) []branch {
+	list := b.words
+	if len(list) == 1 && depth >= minShared && len(m.words[list[0]])-depth <= maxRest {
+		m.nodes[b.node].word, m.nodes[b.node].rest = list[0], uint8(len(m.words[list[0]])-depth)
+		return next
+	}
+	for ; len(list) > 0 && len(m.words[list[0]]) == depth; list = list[1:] {
+		m.same[list[0]] = m.nodes[b.node].word
+		m.nodes[b.node].word = list[0]
+	}
+	for last := uint32(0); len(list) > 0; {
+		class, n := m.class[m.words[list[0]][depth]], 1
+		for n < len(list) && m.class[m.words[list[n]][depth]] == class {
+			n++
+		}
+		id := uint32(len(m.nodes))
+		m.nodes = append(m.nodes, node{class: class, word: none})
+		if last == 0 {
+			m.nodes[b.node].child = id
+		} else {
+			m.nodes[last].sibling = id
+		}
+		next = append(next, branch{id, list[:n]})
+		list, last = list[n:], id
+	}
+	return next
 }
 
 func (m *Machine) child(at uint32, class uint8) uint32 {
@@ -97,28 +156,6 @@ func (m *Machine) child(at uint32, class uint8) uint32 {
 		next = m.nodes[next].sibling
 	}
 	return next
-}
-
-// sort numbers the nodes breadth first, so that those with rows come first and every fail is before its node.
-func (m *Machine) sort(depths []uint8) {
-	order := make([]uint32, 1, len(m.nodes))
-	number := make([]uint32, len(m.nodes))
-	for i := 0; i < len(order); i++ {
-		for next := m.nodes[order[i]].child; next != 0; next = m.nodes[next].sibling {
-			number[next] = uint32(len(order))
-			order = append(order, next)
-		}
-	}
-	sorted := make([]node, len(order))
-	for i, old := range order {
-		n := m.nodes[old]
-		n.child, n.sibling = number[n.child], number[n.sibling]
-		sorted[i] = n
-		if depths[old] <= denseDepth {
-			m.dense++
-		}
-	}
-	m.nodes = sorted
 }
 
 // link sets every node's fail, out and row.
@@ -161,8 +198,8 @@ func (m *Machine) step(at uint32, class uint8) uint32 {
 	return m.rows[at*m.width+uint32(class)]
 }
 
-// Find calls found for every place of every word in text, with the word's number and where it ends; those that end first
-// come first. It stops when found returns false.
+// Find calls found for every place of every word in text, with the word's number and where it ends, nearly in the order of the ends.
+// It stops when found returns false.
 func (m *Machine) Find(text string, found func(word, end int) bool) {
 	if m.where != nil {
 		m.where.find(m, text, found)
@@ -180,20 +217,37 @@ func (m *Machine) run(at uint32, text string, start, end int, found func(word, e
 		} else {
 			at = m.step(at, class)
 		}
-		if m.nodes[at].out != 0 && !m.tell(at, i+1, found) {
+		if m.nodes[at].out != 0 && !m.tell(at, text, i+1, found) {
 			return at, false
 		}
 	}
 	return at, true
 }
 
-// tell reports the words that end at a node.
-func (m *Machine) tell(at uint32, end int, found func(word, end int) bool) bool {
+// tell reports the words that end at a node, or whose rest follows.
+func (m *Machine) tell(at uint32, text string, end int, found func(word, end int) bool) bool {
 	for at = m.nodes[at].out; at != 0; at = m.nodes[m.nodes[at].fail].out {
-		for word := m.nodes[at].word; word != none; word = m.same[word] {
-			if !found(int(word), end) {
+		n := &m.nodes[at]
+		if n.rest > 0 && !m.follows(text[end:], m.words[n.word], int(n.rest)) {
+			continue
+		}
+		for word := n.word; word != none; word = m.same[word] {
+			if !found(int(word), end+int(n.rest)) {
 				return false
 			}
+		}
+	}
+	return true
+}
+
+// follows reports whether text begins with the last so many bytes of a word.
+func (m *Machine) follows(text, word string, rest int) bool {
+	if len(text) < rest {
+		return false
+	}
+	for i, b := range []byte(word[len(word)-rest:]) {
+		if m.class[text[i]] != m.class[b] {
+			return false
 		}
 	}
 	return true

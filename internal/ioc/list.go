@@ -1,7 +1,6 @@
 package ioc
 
 import (
-	"strconv"
 	"strings"
 
 	"github.com/clawbook/openclaw-ir/internal/ahocorasick"
@@ -19,10 +18,18 @@ type List struct {
 
 // NewList returns a list of the indicators. Of several that are the same, the first counts.
 func NewList(indicators []Indicator) *List {
-	l := &List{hashes: map[string]int{}, skills: map[string]int{}, slugs: map[string]int{}}
-	seen := map[string]bool{}
+	l := &List{
+		indicators: make([]Indicator, 0, len(indicators)), words: make([]word, 0, len(indicators)),
+		hashes: map[string]int{}, skills: map[string]int{}, slugs: map[string]int{},
+	}
+	type what struct {
+		typ   Type
+		value string
+		port  int
+	}
+	seen := make(map[what]bool, len(indicators))
 	for _, ind := range indicators {
-		key := string(ind.Type) + " " + ind.Value + " " + strconv.Itoa(ind.Port)
+		key := what{ind.Type, ind.Value, ind.Port}
 		if !seen[key] && ind.Value != "" {
 			seen[key] = true
 			l.add(ind)
