@@ -396,9 +396,9 @@ func (j *joiner) keep(st *sessionState, e Event) {
 }
 
 // answers reports whether a result that was read first is a call's. In one source results follow their calls, but where a part of it
-// was appended twice; then the result is dated no earlier than the call.
+// was appended twice; then the result is dated after the call.
 func (o *orphan) answers(e *Event) bool {
-	return (o.event.Source != e.Source || o.event.Time >= e.Time) && e.answeredBy(&o.outcome, o.event.Time)
+	return (o.event.Source != e.Source || o.event.Time > e.Time) && e.answeredBy(&o.outcome, o.event.Time)
 }
 
 // hasExec reports whether a transcript holds this very command. It knows only if exec is a kind asked for.
