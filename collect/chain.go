@@ -1,6 +1,7 @@
 package collect
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -44,10 +45,13 @@ type openLink struct {
 const hotBundles = 6
 
 // OpenChain opens the links of one chain, in any order. Links of which the bundle is not there are known by their seals. It returns
-// ErrWrongKey if no identity opens one of them, and ErrMalformed for seals of more than one chain, or none.
-func OpenChain(files []LinkFile, ids ...age.Identity) (*Chain, error) {
+// ErrWrongKey if no identity opens one of them, ErrMalformed for seals of more than one chain, or none, and ctx's cause once that is done.
+func OpenChain(ctx context.Context, files []LinkFile, ids ...age.Identity) (*Chain, error) {
 	c := &Chain{}
 	for _, f := range files {
+		if ctx.Err() != nil {
+			return nil, fmt.Errorf("opening a chain: %w", context.Cause(ctx))
+		}
 		l, err := openLinkFile(f, ids)
 		if err != nil {
 			return nil, fmt.Errorf("opening %q: %w", f.Name, err)
@@ -87,7 +91,7 @@ func openLinkFile(f LinkFile, ids []age.Identity) (*openLink, error) {
 
 // OpenChainDir opens the snapshots that lie in a directory. What else lies there is passed over; a seal that cannot be read is one of
 // the chain's Problems.
-func OpenChainDir(dir string, ids ...age.Identity) (*Chain, error) {
+func OpenChainDir(ctx context.Context, dir string, ids ...age.Identity) (*Chain, error) {
 	seals, err := filepath.Glob(filepath.Join(quoteGlob(dir), "*"+SealSuffix))
 	if err != nil {
 		return nil, err
@@ -96,6 +100,9 @@ func OpenChainDir(dir string, ids ...age.Identity) (*Chain, error) {
 	var files []LinkFile
 	var unread []error
 	for _, seal := range seals {
+		if ctx.Err() != nil {
+			return nil, fmt.Errorf("reading seals: %w", context.Cause(ctx))
+		}
 		f, err := pool.linkFile(seal)
 		switch {
 		case err != nil:
@@ -107,7 +114,7 @@ func OpenChainDir(dir string, ids ...age.Identity) (*Chain, error) {
 	if len(files) == 0 && len(unread) > 0 {
 		return nil, errors.Join(unread...)
 	}
-	c, err := OpenChain(files, ids...)
+	c, err := OpenChain(ctx, files, ids...)
 	if err != nil {
 		return nil, errors.Join(err, pool.Close())
 	}

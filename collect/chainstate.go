@@ -90,7 +90,7 @@ func (v *chainVerifier) states(p *chainPart) error {
 		}
 		files = append(files, f)
 	}
-	c, err := OpenChain(files, v.o.Identities...)
+	c, err := OpenChain(v.ctx, files, v.o.Identities...)
 	if err != nil {
 		return err
 	}

@@ -321,7 +321,7 @@ func FuzzChain(f *testing.F) {
 		archive, row := deltaMember(t, name, content, base, size, ranges)
 		bundle := sealStream(t, id, streamOf(t, enc, archive, row))
 		two := LinkFile{Name: "2", Seal: sealOf(t, Ciphertext{ChunkSize: 1}, 2), Bundle: bytes.NewReader(bundle), Size: int64(len(bundle))}
-		c, err := OpenChain([]LinkFile{one, two}, id)
+		c, err := OpenChain(t.Context(), []LinkFile{one, two}, id)
 		if err != nil {
 			return
 		}

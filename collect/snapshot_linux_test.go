@@ -79,7 +79,7 @@ func (l *lab) bundles() string { return l.cs.Path(casefile.BundlesDir) }
 
 func (l *lab) chain() *Chain {
 	l.t.Helper()
-	c, err := OpenChainDir(l.bundles(), l.id)
+	c, err := OpenChainDir(l.t.Context(), l.bundles(), l.id)
 	if err != nil {
 		l.t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package collect
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -105,7 +106,7 @@ func TestChainHoles(t *testing.T) {
 			}
 			files = append(files, f)
 		}
-		c, err := OpenChain(files, l.id)
+		c, err := OpenChain(t.Context(), files, l.id)
 		l.must(err)
 		return c
 	}
@@ -125,13 +126,18 @@ func TestChainHoles(t *testing.T) {
 		t.Error("without the first link there is no problem")
 	}
 	seal := l.last.Seal
-	if _, err := OpenChain([]LinkFile{{Name: "a", Seal: seal}, {Name: "b", Seal: seal}}, l.id); !errors.Is(err, ErrMalformed) {
+	if _, err := OpenChain(t.Context(), []LinkFile{{Name: "a", Seal: seal}, {Name: "b", Seal: seal}}, l.id); !errors.Is(err, ErrMalformed) {
 		t.Errorf("one link twice: %v", err)
 	}
-	if _, err := OpenChain(nil); !errors.Is(err, ErrMalformed) {
+	if _, err := OpenChain(t.Context(), nil); !errors.Is(err, ErrMalformed) {
 		t.Errorf("no link: %v", err)
 	}
-	if _, err := OpenChainDir(l.bundles(), newKey(t)); !errors.Is(err, ErrWrongKey) {
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := OpenChainDir(ended, l.bundles(), l.id); !errors.Is(err, context.Canceled) {
+		t.Errorf("after the end: %v", err)
+	}
+	if _, err := OpenChainDir(t.Context(), l.bundles(), newKey(t)); !errors.Is(err, ErrWrongKey) {
 		t.Errorf("a wrong key: %v", err)
 	}
 }
@@ -168,7 +174,7 @@ func TestChainHostile(t *testing.T) {
 			delta(w, "/dir", 0, 2, "xy")
 		}),
 	}
-	c, err := OpenChain(files, []age.Identity{id}...)
+	c, err := OpenChain(t.Context(), files, []age.Identity{id}...)
 	if err != nil {
 		t.Fatal(err)
 	}

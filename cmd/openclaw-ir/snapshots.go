@@ -52,7 +52,7 @@ func openSnapshots(c *cli.Context, e env, dir string, number int, find openclaw.
 	if err != nil {
 		return nil, err
 	}
-	chain, err := collect.OpenChainDir(dir, ids...)
+	chain, err := collect.OpenChainDir(c.Context, dir, ids...)
 	if err != nil {
 		return nil, chainError(dir, err)
 	}
