@@ -26,9 +26,10 @@ var ErrSpecial = errors.New("not a regular file or directory")
 // invalid UTF-8 and newlines.
 //
 // Symbolic links are resolved as the host would have resolved them, an absolute one from the Root on, and ".."
-// stops at the Root. Each step opens a single component with O_NOFOLLOW beneath the directory before it, so no link,
-// and no race against one, leads out of the tree. [os.Root] is not used because it refuses absolute links
-// and must be able to read every directory it passes through, which fails on a 0711 /home.
+// stops at the Root. Each step opens a single component with O_NOFOLLOW beneath the directory before it, or Linux opens all of a path
+// that has neither a link nor a mount (openat2), so no link, and no race against one, leads out of the tree.
+// [os.Root] is not used because it refuses absolute links and must be able to read every directory it passes through, which fails on a
+// 0711 /home.
 //
 // Where we are root, a user's link leads no further than that user could go: what it leads to is not read with root's rights.
 //
