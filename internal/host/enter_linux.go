@@ -38,23 +38,22 @@ func (r *Root) enter(dir int, name string, flags int) (int, error) {
 }
 
 // openHere opens what lies on the same mount as the directory; for anything else the error is EXDEV.
-func openHere(dir int, name string, flags int) (fd int, err error) {
-	how := unix.OpenHow{Flags: uint64(flags), Resolve: unix.RESOLVE_NO_XDEV}
-	err = retry(func() error { fd, err = unix.Openat2(dir, name, &how); return err })
-	return fd, err
+func openHere(dir int, name string, flags int) (int, error) {
+	return openat2(dir, name, flags, unix.RESOLVE_NO_XDEV)
 }
 
 // enterStraight opens a directory beneath the root, to look names up in it, if no link and no mount lies on the way there.
-func (r *Root) enterStraight(way string) (dir int, err error) {
+func (r *Root) enterStraight(way string) (int, error) {
 	if r.mounts.slow {
 		return -1, unix.ENOSYS
 	}
-	how := unix.OpenHow{
-		Flags:   searchFlags | unix.O_DIRECTORY | unix.O_CLOEXEC,
-		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_XDEV,
-	}
-	err = retry(func() error { dir, err = unix.Openat2(r.fd, way, &how); return err })
-	return dir, err
+	return openat2(r.fd, way, searchFlags|unix.O_DIRECTORY|unix.O_CLOEXEC, unix.RESOLVE_BENEATH|unix.RESOLVE_NO_SYMLINKS|unix.RESOLVE_NO_XDEV)
+}
+
+func openat2(dir int, name string, flags int, resolve uint64) (fd int, err error) {
+	how := unix.OpenHow{Flags: uint64(flags), Resolve: resolve}
+	err = retry(func() error { fd, err = unix.Openat2(dir, name, &how); return err })
+	return fd, err
 }
 
 // reopen opens what is pinned, whatever lies on its name by now.

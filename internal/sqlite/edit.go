@@ -71,7 +71,7 @@ func openToEdit(ctx context.Context, path string, memory int64) (*Tx, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Tx{d: &DB{view: new(overlay), known: true}, ctx: ctx, vetted: map[string][]string{}}
+	t := &Tx{d: &DB{view: new(overlay), schema: schema{tables: map[string][]string{}}}, ctx: ctx, vetted: map[string][]string{}}
 	err = t.d.guard(func() (err error) {
 		name := (&url.URL{Scheme: "file", Path: path, RawQuery: "mode=rw"}).String()
 		t.d.conn, err = sqlite3.OpenContext(sqlite3.WithMaxMemory(ctx, memory), name)

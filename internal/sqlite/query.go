@@ -195,14 +195,14 @@ func (d *DB) explainViews(err error) error {
 
 // learn finds out, once, what the schema holds, and what of that is not run.
 func (d *DB) learn(ctx context.Context) error {
-	if d.known {
+	if d.schema.tables != nil {
 		return nil
 	}
 	read, err := d.readSchema(ctx)
 	if err != nil && !errors.Is(err, d.damage) {
 		return err
 	}
-	d.schema, d.known = read, true
+	d.schema = read
 	return nil
 }
 

@@ -78,7 +78,6 @@ type DB struct {
 	view   *overlay
 	log    LogInfo
 	schema schema
-	known  bool  // schema is filled in
 	damage error // what of the schema could not be read
 	broken error // set once SQLite broke off: it is not called again
 	leak   bool  // its memory is in no known state, so even closing is not safe
@@ -86,7 +85,7 @@ type DB struct {
 
 // A schema is what a database says it holds.
 type schema struct {
-	tables   map[string][]string // their columns, in order
+	tables   map[string][]string // their columns, in order; nil until the schema is known
 	computed map[column]bool     // columns whose value the schema computes
 	views    []string            // their names
 }
