@@ -164,30 +164,11 @@ func disconnect(reason string) []byte {
 
 // closed is a server with a banner that lets everybody in, and opens nothing.
 func (x *inertRun) closed() (addr, hostKey string) {
-	_, private, err := ed25519.GenerateKey(nil)
-	x.must(err)
-	signer, err := ssh.NewSignerFromKey(private)
-	x.must(err)
 	banner, refusal := x.text("server's banner"), x.shown("server's refusal")
-	config := &ssh.ServerConfig{
-		ServerVersion:     "SSH-2.0-" + headerText(x.text("server's own version"))[:100],
-		BannerCallback:    func(ssh.ConnMetadata) string { return banner },
-		PublicKeyCallback: func(ssh.ConnMetadata, ssh.PublicKey) (*ssh.Permissions, error) { return nil, nil },
-	}
-	config.AddHostKey(signer)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	x.must(err)
-	storetest.Accept(x.planting.t, l, func(conn net.Conn) {
-		_, channels, requests, err := ssh.NewServerConn(conn, config)
-		if err != nil {
-			return
-		}
-		go ssh.DiscardRequests(requests)
-		for offered := range channels {
-			_ = offered.Reject(ssh.Prohibited, refusal)
-		}
-	})
-	return l.Addr().String(), ssh.FingerprintSHA256(signer.PublicKey())
+	return storetest.ServeSSH(x.planting.t, &ssh.ServerConfig{
+		ServerVersion:  "SSH-2.0-" + headerText(x.text("server's own version"))[:100],
+		BannerCallback: func(ssh.ConnMetadata) string { return banner },
+	}, func(offered ssh.NewChannel) { _ = offered.Reject(ssh.Prohibited, refusal) })
 }
 
 func (h *hostileStore) ServeHTTP(w http.ResponseWriter, r *http.Request) {
