@@ -461,22 +461,33 @@ func (r *faultRun) strays() (list []string) {
 	return list
 }
 
-// grows are the calls that a full disk refuses.
-var grows = []string{"write", "pwrite64", "copy_file_range", "fsync", "mkdirat", "linkat", "renameat"}
+// meets are the calls that meet with an error. What was written is on the disk by the time it is closed.
+var meets = map[string][]string{
+	"EIO":    slices.DeleteFunc(faults.Names(), func(name string) bool { return name == "close" || name == "fstat" }),
+	"ENOSPC": {"write", "pwrite64", "copy_file_range", "fsync", "mkdirat", "linkat", "renameat"},
+	// those that a signal can interrupt (signal(7)), and that Go makes again
+	"EINTR": {"openat", "openat2", "read", "write", "pread64", "pwrite64", "copy_file_range", "sendfile", "fsync", "ftruncate"},
+}
 
 // hits says whether a fault is one that a call can meet with.
 func hits(fault string, c faults.Call) bool {
 	switch fault {
 	case faults.Kill:
 		return c.Changes && c.Name != "fsync" // a process that is killed takes nothing from what was written
-	case "ENOSPC":
-		return slices.Contains(grows, c.Name)
 	case faults.Short:
 		return c.Size > 1
-	case "EINTR": // those that a signal can interrupt (signal(7)), and that Go makes again
-		return slices.Contains([]string{"openat", "openat2", "read", "write", "pread64", "pwrite64", "copy_file_range", "sendfile", "fsync", "ftruncate"}, c.Name)
 	}
-	return c.Name != "close" && c.Name != "fstat" // what was written is on the disk by then
+	return slices.Contains(meets[fault], c.Name)
+}
+
+// planAt has a fault at the last of calls. Where only some can meet with it, only those are counted: another run may make one more of
+// the others before it.
+func planAt(fault string, calls []faults.Call) faults.Plan {
+	names := meets[fault]
+	if names != nil {
+		calls = slices.DeleteFunc(slices.Clone(calls), func(c faults.Call) bool { return !hits(fault, c) })
+	}
+	return faults.Plan{Calls: names, Nth: len(calls), Fault: fault, On: fault == "ENOSPC"} // a disk that is full stays so
 }
 
 // kinds are the faults, each at places of its own.
@@ -525,12 +536,7 @@ func (x *faultRig) ofCase() {
 					places = some(places, most)
 				}
 				for _, at := range places {
-					plan := faults.Plan{Nth: at, Fault: fault}
-					if fault == "ENOSPC" { // from then on
-						plan.On, plan.Calls = true, grows
-						plan.Nth = len(slices.DeleteFunc(slices.Clone(r.result.Calls[:at]), func(c faults.Call) bool { return !hits(fault, c) }))
-					}
-					x.run(line, inCase, plan).check(whole)
+					x.run(line, inCase, planAt(fault, r.result.Calls[:at])).check(whole)
 					n++
 				}
 			}

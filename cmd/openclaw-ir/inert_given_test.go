@@ -140,7 +140,10 @@ func (x *inertRun) leaver() (addr string) {
 	x.must(err)
 	storetest.Accept(x.planting.t, l, func(conn net.Conn) {
 		defer conn.Close()
-		fmt.Fprintf(conn, "%s\r\nSSH-2.0-%.200s\r\n", strings.ReplaceAll(before, "SSH-", ""), headerText(version))
+		for line := range strings.Lines(strings.ReplaceAll(before, "SSH-", "")) { // a client reads at most 255 bytes of one
+			fmt.Fprintf(conn, "%.60s\r\n", line)
+		}
+		fmt.Fprintf(conn, "SSH-2.0-%.60s\r\n", headerText(version))
 		_, _ = conn.Write(disconnect(reason))
 		_, _ = io.Copy(io.Discard, conn) // until the other side has read it
 	})

@@ -3,6 +3,7 @@ package openclaw
 import (
 	"bytes"
 	"io"
+	"path"
 	"strings"
 	"testing"
 
@@ -29,7 +30,7 @@ func FuzzFind(f *testing.F) {
 				}
 			}
 			for _, a := range in.Agents {
-				if !strings.HasPrefix(a.Sessions, in.StateDir+"/agents") {
+				if !strings.HasPrefix(a.Sessions, path.Join(in.StateDir, "agents")+"/") {
 					t.Errorf("agent %q has its sessions in %q", a.ID, a.Sessions)
 				}
 			}
