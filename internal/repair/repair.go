@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -234,6 +236,19 @@ func (m *Mode) restore(force bool) error {
 	})
 }
 
+// system has the directories that every account of a machine needs (hier(7); those of macOS). A gateway that runs as root may be told to
+// keep its state in one, and a person may type one.
+var system = func() map[string]bool {
+	dirs := map[string]bool{"/": true}
+	for _, dir := range strings.Fields(`bin boot dev etc home lib lib32 lib64 libx32 media mnt opt proc run sbin srv sys tmp
+		usr usr/bin usr/games usr/include usr/lib usr/lib32 usr/lib64 usr/libexec usr/libx32 usr/local usr/local/bin usr/local/lib usr/local/sbin usr/local/share usr/sbin usr/share usr/src
+		var var/backups var/cache var/db var/lib var/local var/lock var/log var/mail var/opt var/run var/spool var/tmp var/www run/lock run/user
+		Applications Library System Users Users/Shared Volumes cores private private/etc private/tmp private/var opt/homebrew opt/homebrew/bin`) {
+		dirs["/"+dir] = true
+	}
+	return dirs
+}()
+
 // PlanMode looks at a file or directory that is to have no more permissions than allow. It reports false for what has no
 // more already.
 func PlanMode(owner host.Owner, path string, allow uint32) (m Mode, todo bool, err error) {
@@ -251,6 +266,9 @@ func PlanMode(owner host.Owner, path string, allow uint32) (m Mode, todo bool, e
 		m.Want = m.Before & allow
 		if meta.UID != owner.UID {
 			return fmt.Errorf("%q belongs to user %d: %w", path, meta.UID, fs.ErrPermission)
+		}
+		if fi.IsDir() && system[filepath.Clean(path)] {
+			return fmt.Errorf("%q is a directory of the system, which every account needs: %w", path, fs.ErrPermission)
 		}
 		return nil
 	})

@@ -378,3 +378,20 @@ func FuzzJournal(f *testing.F) {
 		}
 	})
 }
+
+// TestSystemStays looks whether what every account needs keeps its permissions, whoever says that the agent's state lies there.
+func TestSystemStays(t *testing.T) {
+	for _, dir := range []string{"/", "/etc", "/usr/bin/", "/var/lib", "/home"} {
+		info, err := os.Stat(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		owner := host.Owner{UID: host.Meta(info).UID}
+		if owner.UID != uint32(os.Geteuid()) {
+			t.Skip("only root has directories of the system")
+		}
+		if m, todo, err := PlanMode(owner, dir, 0o700); todo || !errors.Is(err, fs.ErrPermission) {
+			t.Errorf("%s: %+v, %v", dir, m, err)
+		}
+	}
+}
