@@ -207,7 +207,7 @@ func (r *restReader) link(rec *sigma.Record, file, root string) {
 		target = path.Join(path.Dir(file), target)
 	}
 	rec.Add("Target", target, "")
-	if target = path.Clean(target); target != root && !strings.HasPrefix(target, root+"/") {
+	if !openclaw.Within(path.Clean(target), root) {
 		rec.Add("SymlinkEscape", "true", "")
 	}
 }

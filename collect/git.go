@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/clawbook/openclaw-ir/internal/openclaw"
 )
 
 const (
@@ -53,7 +55,7 @@ func (h *history) gitVersions() {
 func (h *history) repository() (*repository, string) {
 	top := cmp.Or(h.in.Home, h.in.StateDir)
 	dir, rel := path.Dir(h.in.ConfigPath), path.Base(h.in.ConfigPath)
-	for within(dir, top) {
+	for openclaw.Within(dir, top) {
 		git := path.Join(dir, ".git")
 		if fi, err := h.c.root.Lstat(hostName(git)); err == nil && fi.IsDir() {
 			return &repository{h.c, git}, rel

@@ -137,7 +137,7 @@ func (p *places) wide(dir string, at Place) string {
 		return "is a directory of the system"
 	}
 	for _, home := range p.homes {
-		if home != dir && within(home, dir) {
+		if home != dir && openclaw.Within(home, dir) {
 			return "holds the home " + quoteName(home)
 		}
 		if home == dir && at != AtState {
@@ -145,16 +145,11 @@ func (p *places) wide(dir string, at Place) string {
 		}
 	}
 	for _, state := range p.states {
-		if state != dir && within(state, dir) && at != AtState {
+		if state != dir && openclaw.Within(state, dir) && at != AtState {
 			return "holds the state directory " + quoteName(state)
 		}
 	}
 	return ""
-}
-
-// within says whether name is dir or lies in it.
-func within(name, dir string) bool {
-	return name == dir || dir == "/" || strings.HasPrefix(name, dir+"/")
 }
 
 // hostName turns an absolute path into the name a Root knows it by.

@@ -105,7 +105,7 @@ func (c *collector) prepare() {
 // from turning the collection on such a path.
 func (c *collector) private(p string) string {
 	for _, t := range c.targets {
-		if t.Listing && t.glob == "" && !t.foreign && within(p, t.path) {
+		if t.Listing && t.glob == "" && !t.foreign && openclaw.Within(p, t.path) {
 			return t.Why
 		}
 	}

@@ -161,7 +161,7 @@ func (f *residueFinder) copied(file string) {
 	switch {
 	case strings.HasPrefix(file, path.Join(f.in.StateDir, "credentials", "whatsapp")+"/"):
 		r.Action, r.Why = ActionNone, "part of a WhatsApp session, which is removed as a whole"
-	case !strings.HasPrefix(file, f.in.StateDir+"/") && !configCopy:
+	case !openclaw.Within(file, f.in.StateDir) && !configCopy:
 		r.Action, r.Why = ActionNone, "an earlier version of another program's file: remove it by hand"
 	}
 	f.found = append(f.found, r)

@@ -47,7 +47,7 @@ const maxCompared = 500_000
 func (a *against) files() {
 	roots := []string{a.was.StateDir}
 	for _, agent := range a.was.Agents {
-		if agent.Workspace != "" && !strings.HasPrefix(agent.Workspace, a.was.StateDir+"/") {
+		if agent.Workspace != "" && !openclaw.Within(agent.Workspace, a.was.StateDir) {
 			roots = append(roots, agent.Workspace)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/clawbook/openclaw-ir/internal/openclaw"
 	"github.com/clawbook/openclaw-ir/internal/severity"
 )
 
@@ -274,11 +275,11 @@ func riskyDir(dir string) string {
 	switch {
 	case !path.IsAbs(dir):
 		return "is not absolute"
-	case within("/tmp", clean), within("/var/tmp", clean), within("/private/tmp", clean):
+	case openclaw.Within(clean, "/tmp"), openclaw.Within(clean, "/var/tmp"), openclaw.Within(clean, "/private/tmp"):
 		return "is for temporary files"
 	case slices.Contains([]string{"/usr/local/bin", "/opt/homebrew/bin", "/opt/local/bin", "/home/linuxbrew/.linuxbrew/bin"}, clean):
 		return "belongs to a package manager"
-	case within("/users", clean), within("/home", clean), strings.Contains(clean, "/.local/bin"):
+	case openclaw.Within(clean, "/users"), openclaw.Within(clean, "/home"), strings.Contains(clean, "/.local/bin"):
 		return "lies in a home"
 	}
 	return ""

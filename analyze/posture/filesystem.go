@@ -194,7 +194,7 @@ func (s *state) skillEscape(o *outcome) {
 	files, _ := s.skills()
 	var out []string
 	for _, f := range files {
-		if !within(s.real(f.workspace), f.real) {
+		if !openclaw.Within(f.real, s.real(f.workspace)) {
 			out = append(out, fmt.Sprintf("%s leads to %s", f.path, f.real))
 		}
 	}

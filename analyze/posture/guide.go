@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/clawbook/openclaw-ir/internal/console"
+	"github.com/clawbook/openclaw-ir/internal/openclaw"
 	"github.com/clawbook/openclaw-ir/internal/severity"
 )
 
@@ -305,7 +306,7 @@ func (s *state) guideLinks(o *outcome) {
 			continue
 		}
 		f := o.add(p.path, fmt.Sprintf("%s (%s) leads to %s", p.path, p.kind, short(p.link)))
-		if !within(s.in.StateDir, s.real(p.path)) {
+		if !openclaw.Within(s.real(p.path), s.in.StateDir) {
 			f.Level = severity.High
 		}
 		f.Commands = []string{"ls -l " + console.ShellWord(p.path)}

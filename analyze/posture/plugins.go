@@ -253,7 +253,7 @@ func (s *state) entryHidden(o *outcome) {
 		hidden := func(part string) bool {
 			return part == "node_modules" || strings.HasPrefix(part, ".") && part != "." && part != ".."
 		}
-		if dir := path.Join(s.extensions(), id); within(dir, path.Join(dir, entry)) && slices.ContainsFunc(strings.FieldsFunc(entry, func(r rune) bool { return r == '/' || r == '\\' }), hidden) {
+		if dir := path.Join(s.extensions(), id); openclaw.Within(path.Join(dir, entry), dir) && slices.ContainsFunc(strings.FieldsFunc(entry, func(r rune) bool { return r == '/' || r == '\\' }), hidden) {
 			o.add(dir, fmt.Sprintf("%s starts %q", short(id), short(entry)))
 		}
 	})
@@ -264,9 +264,9 @@ func (s *state) entryEscape(o *outcome) {
 		dir := path.Join(s.extensions(), id)
 		target := path.Join(dir, entry)
 		if path.IsAbs(entry) {
-			target = entry
+			target = path.Clean(entry)
 		}
-		if !within(dir, target) {
+		if !openclaw.Within(target, dir) {
 			o.add(dir, fmt.Sprintf("%s starts %q", short(id), short(entry)))
 		}
 	})

@@ -5,6 +5,7 @@ import (
 	"path"
 	"strings"
 
+	"github.com/clawbook/openclaw-ir/internal/openclaw"
 	"github.com/clawbook/openclaw-ir/internal/severity"
 )
 
@@ -115,11 +116,12 @@ func (s *state) blocked(source string) (what string, bad bool) {
 			all = append(all[:len(all):len(all)], path.Join(home, name))
 		}
 	}
+	source = path.Clean(source)
 	for _, b := range all {
-		if within(b, source) {
+		if openclaw.Within(source, b) {
 			return "is in " + b, true
 		}
-		if within(source, b) {
+		if openclaw.Within(b, source) {
 			return "holds " + b, true
 		}
 	}

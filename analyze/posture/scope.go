@@ -2,9 +2,7 @@ package posture
 
 import (
 	"fmt"
-	"path"
 	"slices"
-	"strings"
 )
 
 // A scope is where tools run: the defaults, or one agent of the config.
@@ -229,12 +227,6 @@ func (c channelSection) setting(name string) any {
 // enabled reports that neither the account nor its channel is switched off.
 func (c channelSection) enabled() bool {
 	return !isFalse(c.conf, "enabled") && !isFalse(c.parent, "enabled") && c.channel != "defaults"
-}
-
-// within reports that p is dir or lies in it.
-func within(dir, p string) bool {
-	dir, p = path.Clean(dir), path.Clean(p)
-	return p == dir || strings.HasPrefix(p, strings.TrimSuffix(dir, "/")+"/")
 }
 
 // names returns the ids of the scopes for which ok holds.

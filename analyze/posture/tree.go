@@ -193,10 +193,10 @@ func (s *state) add(hostPath, kind string, info fs.FileInfo) {
 
 // closed reports that a directory between the state directory and the file keeps everybody else out.
 func (s *state) closed(hostPath string) bool {
-	if !within(s.in.StateDir, hostPath) || hostPath == path.Clean(s.in.StateDir) {
+	if !openclaw.Within(hostPath, s.in.StateDir) || hostPath == path.Clean(s.in.StateDir) {
 		return false
 	}
-	for dir := path.Dir(hostPath); within(s.in.StateDir, dir); dir = path.Dir(dir) {
+	for dir := path.Dir(hostPath); openclaw.Within(dir, s.in.StateDir); dir = path.Dir(dir) {
 		shut, known := s.shut[dir]
 		if !known {
 			info, err := fs.Lstat(s.o.FS, openclaw.FSName(dir))

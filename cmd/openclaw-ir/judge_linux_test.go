@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"github.com/clawbook/openclaw-ir/internal/openclaw"
 )
 
 // A judge says what is wrong with the calls of one command line.
@@ -144,7 +146,7 @@ func (j *judge) wrongChange(paths []string) string {
 	for _, path := range paths {
 		asked := j.line.writes != "" && (strings.HasPrefix(path, filepath.Join(j.dir, j.line.writes)) ||
 			strings.HasPrefix(path, filepath.Join(j.dir, "."+j.line.writes))) // a file until it is whole: see package durable
-		if !asked && !within(path, j.cases) && path != "/dev/null" && (j.line.typed == nil || !terminal(path)) {
+		if !asked && !openclaw.Within(path, j.cases) && path != "/dev/null" && (j.line.typed == nil || !terminal(path)) {
 			return "something else than the case is changed"
 		}
 	}
@@ -156,10 +158,10 @@ func (j *judge) wrongChange(paths []string) string {
 
 func terminal(path string) bool { return path == "/dev/tty" || strings.HasPrefix(path, "/dev/pts/") }
 
-func within(path, dir string) bool { return path == dir || strings.HasPrefix(path, dir+"/") }
-
 // evidence says whether a path lies in the evidence. What is live is read by its own rules.
-func (j *judge) evidence(path string) bool { return within(path, filepath.Join(j.dir, "host")) }
+func (j *judge) evidence(path string) bool {
+	return openclaw.Within(path, filepath.Join(j.dir, "host"))
+}
 
 // wrongControl allows to ask about a descriptor and to set its own flags; a lock, only on a file of the case.
 func (j *judge) wrongControl(c systemCall) string {
@@ -175,7 +177,7 @@ func (j *judge) wrongMap(c systemCall) string {
 	if !ok {
 		return ""
 	}
-	if strings.Contains(c.args[2], "MAP_SHARED") || j.evidence(file) || within(file, j.dir) {
+	if strings.Contains(c.args[2], "MAP_SHARED") || j.evidence(file) || openclaw.Within(file, j.dir) {
 		return "a file is mapped that others can cut"
 	}
 	return ""

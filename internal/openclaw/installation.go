@@ -99,5 +99,10 @@ func FSName(hostPath string) string {
 	return name
 }
 
+// Within reports whether a clean path or name is dir or lies in it.
+func Within(name, dir string) bool {
+	return name == dir || strings.HasPrefix(name, strings.TrimSuffix(dir, "/")+"/")
+}
+
 // HostPath turns an fs.FS name into the absolute path on the host.
 func HostPath(name string) string { return path.Join("/", name) }
