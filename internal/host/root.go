@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -43,6 +44,7 @@ type Root struct {
 	dir    string // where the tree lies on this machine
 	fd     int
 	mounts mountWatch
+	kinds  sync.Map // the names of the file systems that have no device, by the numbers that files on them have
 }
 
 // OpenRoot opens the tree at dir, which may itself be a symbolic link.
@@ -122,7 +124,7 @@ func (p *place) open() (int, error) {
 		unix.Close(fd)
 		return -1, err
 	}
-	if err := p.readable(&st); err != nil {
+	if err := errors.Join(p.readable(&st), p.isFile(fd, &st)); err != nil {
 		unix.Close(fd)
 		return -1, err
 	}

@@ -2,9 +2,12 @@ package host
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -75,6 +78,40 @@ var fsMagic = map[uint32]string{
 	unix.SMB2_SUPER_MAGIC: "smb2", unix.CIFS_SUPER_MAGIC: "cifs", unix.SQUASHFS_MAGIC: "squashfs",
 	unix.SYSFS_MAGIC: "sysfs", unix.TMPFS_MAGIC: "tmpfs", unix.TRACEFS_MAGIC: "tracefs",
 	unix.V9FS_MAGIC: "9p", unix.XFS_SUPER_MAGIC: "xfs", unix.AFS_FS_MAGIC: "afs",
+}
+
+// isKernelFile says whether a path is of what this module reads of the files that the kernel makes up as they are read. Others of them have
+// no end, as a process's pagemap, or keep whoever reads them waiting, as kmsg: the agent makes a link to one, or its configuration names one.
+func isKernelFile(name string) bool {
+	switch base := path.Base(name); {
+	case strings.HasPrefix(name, "proc/sys/"):
+		return true
+	case strings.HasPrefix(name, "sys/devices/"):
+		return base == "type" || base == "since_epoch"
+	}
+	return slices.ContainsFunc([]string{
+		"proc/stat", "proc/meminfo", "proc/uptime", "proc/version", "proc/cmdline", "proc/loadavg", "proc/modules",
+		"proc/[1-9]*/stat", "proc/[1-9]*/status", "proc/[1-9]*/cgroup", "proc/[1-9]*/cmdline", "proc/[1-9]*/environ", "proc/[1-9]*/mountinfo", "proc/[1-9]*/net/*",
+	}, func(pattern string) bool { ok, _ := path.Match(pattern, name); return ok })
+}
+
+// isFile refuses an open file that is none but what the kernel makes up as it is read, unless that is wanted.
+func (p *place) isFile(fd int, st *unix.Stat_t) error {
+	if unix.Major(uint64(st.Dev)) != 0 || st.Mode&unix.S_IFMT == unix.S_IFDIR {
+		return nil // it lies on a disk
+	}
+	kind, known := p.root.kinds.Load(st.Dev)
+	if !known {
+		name, err := fsTypeOf(fd)
+		if err != nil {
+			return err
+		}
+		kind, _ = p.root.kinds.LoadOrStore(st.Dev, name)
+	}
+	if !IsPseudoFS(kind.(string)) || isKernelFile(p.path) {
+		return nil
+	}
+	return fmt.Errorf("%w: what is read there is no file's, but the kernel's (%s)", ErrSpecial, kind)
 }
 
 func (p *place) fsType() (string, error) {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -251,5 +252,37 @@ func TestLeasedFile(t *testing.T) {
 	_, err = root.Open("leased")
 	if !errors.Is(err, unix.EAGAIN) || !strings.Contains(err.Error(), "a lease on it") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestKernelFilesAreNoFiles opens what has no end and what keeps its reader waiting, by a link and by its name, as a configuration may name
+// it: neither is opened to be read. What is wanted of the kernel is.
+func TestKernelFilesAreNoFiles(t *testing.T) {
+	dir := t.TempDir()
+	r := openRoot(t, "/")
+	self := "/proc/" + strconv.Itoa(os.Getpid())
+	for i, target := range []string{self + "/pagemap", "/proc/self/pagemap", "/proc/self/task/" + strconv.Itoa(os.Getpid()) + "/environ", "/proc/kmsg", "/proc/self/mem", "/sys/kernel/notes"} {
+		if _, err := os.Stat(target); err != nil {
+			continue
+		}
+		link := filepath.Join(dir, strconv.Itoa(i))
+		makeLink(t, target, link)
+		for _, name := range []string{link, target} {
+			f, err := r.Open(hostName(name))
+			if err == nil {
+				f.Close()
+			}
+			if !errors.Is(err, ErrSpecial) && !errors.Is(err, fs.ErrPermission) {
+				t.Errorf("%s to %s: %v", name, target, err)
+			}
+		}
+	}
+	for _, name := range []string{"proc/self/stat", "proc/self/mountinfo", self[1:] + "/environ", "proc/meminfo", "proc/net/dev", "proc/sys/kernel/random/boot_id", "sys/class/net/lo/type"} {
+		if text, err := readAll(r, name); text == "" && !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if entries, err := r.ReadDir("proc"); len(entries) < 10 {
+		t.Errorf("%d entries of proc: %v", len(entries), err)
 	}
 }
