@@ -55,6 +55,10 @@ type restReader struct {
 	fsys    fs.FS
 	cover   *Coverage
 	seen    map[string]bool
+	own     []string        // the state directory and the workspaces, links resolved
+	entered map[string]bool // the directories in them that were looked at, or are
+	behind  int             // how many files were found behind links
+	linked  bool            // it is behind a link
 	visit   func(RestFile, fs.FileInfo)
 	records *recorder
 	take    func(file string, modified int64, rec *sigma.Record)
@@ -70,13 +74,19 @@ type RestFile struct {
 // RestFiles yields the files and links of an installation that its agents read or run, each once. What a limit leaves out, or cannot be
 // read, is a gap.
 func RestFiles(ctx context.Context, fsys fs.FS, in *openclaw.Installation, yield func(RestFile, fs.FileInfo)) []openclaw.Gap {
-	r := &restReader{ctx: ctx, fsys: fsys, cover: &Coverage{}, seen: map[string]bool{}, visit: yield}
+	r := &restReader{ctx: ctx, fsys: fsys, cover: &Coverage{}, seen: map[string]bool{}, entered: map[string]bool{}, visit: yield}
 	r.installation(in)
 	return r.cover.Gaps
 }
 
 // installation looks at all files of one installation.
 func (r *restReader) installation(in *openclaw.Installation) {
+	r.own = []string{openclaw.RealPath(r.fsys, in.StateDir)}
+	for _, a := range in.Agents {
+		if a.Workspace != "" {
+			r.own = append(r.own, openclaw.RealPath(r.fsys, a.Workspace))
+		}
+	}
 	for _, a := range in.Agents {
 		for _, name := range identityFiles {
 			r.file(path.Join(a.Workspace, name), a.Workspace, "identity")
@@ -85,14 +95,19 @@ func (r *restReader) installation(in *openclaw.Installation) {
 		r.file(path.Join(a.Workspace, ".env"), a.Workspace, "env")
 	}
 	r.file(path.Join(in.StateDir, ".env"), in.StateDir, "env")
-	for _, p := range restPlaces(in) {
-		r.place(p)
+	places := restPlaces(in)
+	for _, p := range places {
+		r.entered[openclaw.RealPath(r.fsys, p.dir)] = true
+	}
+	for _, p := range places {
+		n := 0
+		r.place(p, &n)
 	}
 }
 
-// place looks at all files below a directory.
-func (r *restReader) place(p restPlace) {
-	n, each := 0, map[string]int{}
+// place looks at all files below a directory, and counts them in n.
+func (r *restReader) place(p restPlace, n *int) {
+	each := map[string]int{}
 	err := fs.WalkDir(r.fsys, openclaw.FSName(p.dir), func(name string, d fs.DirEntry, err error) error {
 		switch {
 		case r.ctx.Err() != nil:
@@ -115,7 +130,7 @@ func (r *restReader) place(p restPlace) {
 			r.cover.gap(openclaw.Gap{Path: path.Join(p.dir, m), What: fmt.Sprintf("holds more than %d files; the others were not looked at", maxRestEach)})
 			return fs.SkipDir
 		}
-		if n++; n > maxRestFiles {
+		if *n++; *n > maxRestFiles {
 			r.cover.gap(openclaw.Gap{Path: p.dir, What: fmt.Sprintf("holds more than %d files; the others were not looked at", maxRestFiles)})
 			return fs.SkipAll
 		}
@@ -152,6 +167,31 @@ func (r *restReader) file(file, root, role string) {
 	}
 	r.seen[file] = true
 	r.visit(RestFile{file, root, role}, info)
+	if info.Mode()&fs.ModeSymlink != 0 {
+		r.follow(restPlace{file, role})
+	}
+}
+
+// follow looks at what a link to a directory leads to, once, as OpenClaw does where that is its own. Links that are found there lead no
+// further.
+func (r *restReader) follow(p restPlace) {
+	info, err := fs.Stat(r.fsys, openclaw.FSName(p.dir))
+	if err != nil {
+		r.gap(p.dir, err)
+		return
+	}
+	real := openclaw.RealPath(r.fsys, p.dir)
+	switch {
+	case !info.IsDir() || r.entered[real]:
+	case r.linked:
+		r.cover.gap(openclaw.Gap{Path: p.dir, What: "a link to a directory, behind another one; not followed"})
+	case !slices.ContainsFunc(r.own, func(dir string) bool { return openclaw.Within(real, dir) }):
+		r.cover.gap(openclaw.Gap{Path: p.dir, What: fmt.Sprintf("leads to %q, outside the state directory and the workspaces; not looked at", real)})
+	default:
+		r.entered[real], r.linked = true, true
+		r.place(p, &r.behind)
+		r.linked = false
+	}
 }
 
 // record makes the record of one file.
@@ -176,6 +216,8 @@ func (r *restReader) record(f RestFile, info fs.FileInfo) {
 		r.link(rec, file, root)
 	case info.Mode().IsRegular():
 		r.content(rec, file)
+	default:
+		r.odd(file, info)
 	}
 	r.take(file, info.ModTime().UnixMilli(), rec)
 }
@@ -210,6 +252,28 @@ func (r *restReader) link(rec *sigma.Record, file, root string) {
 	if !openclaw.Within(path.Clean(target), root) {
 		rec.Add("SymlinkEscape", "true", "")
 	}
+	info, err := fs.Stat(r.fsys, openclaw.FSName(file))
+	switch {
+	case err != nil: // told by follow
+	case info.Mode().IsRegular(): // which the agent reads in its place
+		r.content(rec, file)
+	case !info.IsDir():
+		r.odd(file, info)
+	}
+}
+
+// odd names what stands where a file is read, and cannot be: nobody knows what the agent got from it.
+func (r *restReader) odd(file string, info fs.FileInfo) {
+	what := "device"
+	switch info.Mode().Type() {
+	case fs.ModeDir:
+		what = "directory"
+	case fs.ModeNamedPipe:
+		what = "named pipe"
+	case fs.ModeSocket:
+		what = "socket"
+	}
+	r.cover.gap(openclaw.Gap{Path: file, What: "is a " + what + " and no regular file; not looked at"})
 }
 
 // content reads a file: its digest, what format it has, and its text.

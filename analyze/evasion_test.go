@@ -3,12 +3,15 @@ package analyze
 import (
 	"context"
 	"encoding/base64"
+	"io/fs"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"testing/fstest"
 
 	"github.com/clawbook/openclaw-ir/internal/ioc"
+	"github.com/clawbook/openclaw-ir/internal/openclaw"
 	"github.com/clawbook/openclaw-ir/internal/severity"
 	"github.com/clawbook/openclaw-ir/internal/sigma"
 )
@@ -100,11 +103,54 @@ func TestOneSkillDoesNotHideAnother(t *testing.T) {
 		take: func(file string, _ int64, _ *sigma.Record) { looked[file] = true },
 	}
 	r.visit = r.record
-	r.place(restPlace{"/w/skills", "skill"})
+	n := 0
+	r.place(restPlace{"/w/skills", "skill"}, &n)
 	if !looked["/w/skills/b/SKILL.md"] || len(looked) != maxRestEach+1 {
 		t.Errorf("looked at %d files; at b: %v", len(looked), looked["/w/skills/b/SKILL.md"])
 	}
 	if len(cover.Gaps) == 0 || cover.Gaps[0].Path != "/w/skills/a" {
 		t.Errorf("%+v", cover.Gaps)
+	}
+}
+
+// TestNothingAtRestIsPassedOver puts instructions where only a link leads to them, and things that cannot be read where instructions are.
+func TestNothingAtRestIsPassedOver(t *testing.T) {
+	text, link := &fstest.MapFile{Data: []byte("text")}, func(to string) *fstest.MapFile {
+		return &fstest.MapFile{Data: []byte(to), Mode: fs.ModeSymlink | 0o777}
+	}
+	fsys := fstest.MapFS{
+		"s/w/notes/inj.md": text, "s/w/AGENTS.md": link("notes/inj.md"), "vault/soul.md": text, "s/w/SOUL.md": link("../../vault/soul.md"),
+		"s/w/notes/sk/SKILL.md": text, "s/w/notes/sk/deeper": link("../other"), "s/w/notes/other/x": text, "s/w/skills/a": link("../notes/sk"),
+		"s/w/skills/twice": link("../notes/sk"), "s/w/skills/loop": link("."), "s/w/skills/out": link("../../../vault"), "s/w/skills/gone": link("/nowhere"),
+		"s/w/USER.md": {Mode: fs.ModeNamedPipe}, "s/w/HEARTBEAT.md": {Mode: fs.ModeDir | 0o755},
+	}
+	read, cover := map[string]bool{}, &Coverage{}
+	r := &restReader{
+		ctx: t.Context(), fsys: fsys, cover: cover, records: newRecorder(ioc.NewList(nil), &world{}), seen: map[string]bool{}, entered: map[string]bool{},
+		take: func(file string, _ int64, rec *sigma.Record) { read[file] = rec.Get("Content") == "text" },
+	}
+	r.visit = r.record
+	r.installation(&openclaw.Installation{StateDir: "/s", Agents: []openclaw.Agent{{ID: "main", Workspace: "/s/w"}}})
+	for _, name := range []string{"AGENTS.md", "SOUL.md", "skills/a/SKILL.md"} {
+		if !read["/s/w/"+name] {
+			t.Errorf("%s was not read", name)
+		}
+	}
+	if read["/s/w/skills/twice/SKILL.md"] || read["/s/w/skills/out/soul.md"] {
+		t.Errorf("too much was read: %v", read)
+	}
+	var gaps []string
+	for _, g := range cover.Gaps {
+		gaps = append(gaps, g.Path+": "+g.What)
+	}
+	slices.Sort(gaps)
+	want := []string{
+		"/s/w/HEARTBEAT.md: is a directory and no regular file; not looked at",
+		"/s/w/USER.md: is a named pipe and no regular file; not looked at",
+		"/s/w/skills/a/deeper: a link to a directory, behind another one; not followed",
+		`/s/w/skills/out: leads to "/vault", outside the state directory and the workspaces; not looked at`,
+	}
+	if !slices.Equal(gaps, want) {
+		t.Errorf("%q", gaps)
 	}
 }

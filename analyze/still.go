@@ -38,7 +38,7 @@ func (x *investigation) unreadable(file string, err error) {
 
 // rest matches the files that lie in the installations.
 func (x *investigation) rest(ctx context.Context, m *sigma.Matcher, r *recorder) {
-	reader := &restReader{ctx: ctx, fsys: x.fsys, cover: &x.report.Coverage, records: r, seen: map[string]bool{}}
+	reader := &restReader{ctx: ctx, fsys: x.fsys, cover: &x.report.Coverage, records: r, seen: map[string]bool{}, entered: map[string]bool{}}
 	reader.visit = reader.record
 	reader.take = func(file string, modified int64, rec *sigma.Record) {
 		for _, found := range m.Match(rec) {

@@ -245,25 +245,8 @@ func owner(info fs.FileInfo) int {
 	return -1
 }
 
-// real follows the links of a path; what cannot be followed stays. A loop ends after 40 links, as in Linux.
-func (s *state) real(hostPath string) string {
-	done, todo := "/", strings.Split(strings.Trim(path.Clean(hostPath), "/"), "/")
-	for links := 0; len(todo) > 0; {
-		next := path.Join(done, todo[0])
-		todo = todo[1:]
-		target, err := fs.ReadLink(s.o.FS, openclaw.FSName(next))
-		if err != nil || links == 40 {
-			done = next
-			continue
-		}
-		links++
-		if path.IsAbs(target) {
-			done = "/"
-		}
-		todo = append(strings.Split(strings.Trim(target, "/"), "/"), todo...)
-	}
-	return done
-}
+// real follows the links of a path.
+func (s *state) real(hostPath string) string { return openclaw.RealPath(s.o.FS, path.Clean(hostPath)) }
 
 // A skillFile is a SKILL.md of a workspace: where it stands, and where it really lies.
 type skillFile struct{ workspace, path, real string }

@@ -122,8 +122,8 @@ func isDir(fsys fs.FS, hostPath string) bool {
 // maxLinks is how many links a path may lead through, as in Linux.
 const maxLinks = 40
 
-// realPath follows the links of a path. What cannot be followed stays as it is.
-func realPath(fsys fs.FS, hostPath string) string {
+// RealPath follows the links of a path. What cannot be followed stays as it is.
+func RealPath(fsys fs.FS, hostPath string) string {
 	done, todo := "/", strings.Split(strings.Trim(hostPath, "/"), "/")
 	for links := 0; len(todo) > 0; {
 		next := path.Join(done, todo[0])

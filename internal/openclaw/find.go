@@ -43,7 +43,10 @@ func Find(fsys fs.FS, o FindOptions) ([]*Installation, []Gap) {
 		c, err := inHome(fsys, u)
 		cands = append(cands, c...)
 		if o.UID <= 0 || u.UID >= 0 || !errors.Is(err, fs.ErrPermission) { // another account's home is no gap of ours
-			gaps = append(gaps, readGap(u.Home, err)...)
+			for _, g := range readGap(u.Home, err) {
+				g.Unknown = true
+				gaps = append(gaps, g)
+			}
 		}
 	}
 	found, g := units(fsys, users)
@@ -70,11 +73,14 @@ func Find(fsys fs.FS, o FindOptions) ([]*Installation, []Gap) {
 // ~/.openclaw, ~/.openclaw-<profile>, ~/.clawdbot, ~/.moltbot.
 // Links come last: the installation is named for its directory, not for a link to it.
 func inHome(fsys fs.FS, u User) (cands []candidate, err error) {
+	if u.Home == "/dev/null" { // which says that an account has none
+		return nil, nil
+	}
 	entries, err := fs.ReadDir(fsys, FSName(u.Home))
 	slices.SortStableFunc(entries, func(a, b fs.DirEntry) int { return cmp.Compare(a.Type()&fs.ModeSymlink, b.Type()&fs.ModeSymlink) })
 	for _, e := range entries {
 		profile, ok := stateDirName(e.Name())
-		if ok && mayBeDir(fsys, path.Join(u.Home, e.Name())) {
+		if ok && (profile == "" || mayBeDir(fsys, path.Join(u.Home, e.Name()))) {
 			cands = append(cands, candidate{stateDir: path.Join(u.Home, e.Name()), profile: profile, by: "home", user: u})
 		}
 	}
@@ -225,6 +231,9 @@ func (f *finder) take(c candidate) {
 	case c.by == "given" && (err == nil || IsAbsent(err)):
 		f.gaps = append(f.gaps, Gap{Path: c.stateDir, What: "given as a state directory, but not there"})
 		return
+	case c.by == "home" && (err == nil || IsAbsent(err)): // its name was there a moment ago
+		f.gaps = append(f.gaps, Gap{Path: c.stateDir, What: "has a state directory's name, and is no directory nor leads to one", Unknown: true})
+		return
 	default:
 		f.gaps = append(f.gaps, readGap(c.stateDir, err)...)
 		return
@@ -250,7 +259,7 @@ func (f *finder) take(c candidate) {
 }
 
 func (f *finder) installation(c candidate, info fs.FileInfo) *Installation {
-	real := realPath(f.fsys, c.stateDir)
+	real := RealPath(f.fsys, c.stateDir)
 	for i, known := range f.infos { // the same file is one mounted twice
 		if f.dirs[i] == real || os.SameFile(known, info) {
 			in := f.byDir[f.dirs[i]]

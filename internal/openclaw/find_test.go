@@ -573,3 +573,42 @@ func TestLogsOfFormerNames(t *testing.T) {
 		t.Errorf("logs %q, %v; want %q", names, gaps, want)
 	}
 }
+
+// TestFindNamesWhatIsNoDirectory: what has a state directory's name and is something else is no place where nothing was to be found.
+func TestFindNamesWhatIsNoDirectory(t *testing.T) {
+	for _, c := range []struct{ name, content string }{
+		{"home/claw/.openclaw", "a file"}, {"home/claw/.openclaw", "-> nowhere"}, {"home/claw/.moltbot", "a file"},
+	} {
+		installs, gaps := Find(hostFS(c.name, c.content, "home/claw/.openclaw-work/openclaw.json", config), FindOptions{})
+		if len(installs) != 1 || !slices.ContainsFunc(gaps, func(g Gap) bool { return g.Path == "/"+c.name && g.Unknown }) {
+			t.Errorf("%s, %s: %d installations, %+v", c.name, c.content, len(installs), gaps)
+		}
+	}
+	if _, gaps := Find(hostFS("home/claw/.openclaw-notes", "a file", "home/claw/.openclaw/openclaw.json", config), FindOptions{}); len(gaps) > 0 {
+		t.Error(gaps)
+	}
+}
+
+// TestFindAccountWithoutHome: /dev/null in passwd is no home that could not be read.
+func TestFindAccountWithoutHome(t *testing.T) {
+	dir := t.TempDir()
+	for _, d := range []string{"etc", "dev"} {
+		if err := os.Mkdir(filepath.Join(dir, d), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, "etc/passwd"), []byte("svc:x:9:9::/dev/null:/bin/false\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mknod(filepath.Join(dir, "dev/null"), syscall.S_IFCHR|0o666, 1<<8|3); err != nil {
+		t.Skip(err)
+	}
+	root, err := host.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	if _, gaps := Find(root, FindOptions{}); len(gaps) > 0 {
+		t.Error(gaps)
+	}
+}

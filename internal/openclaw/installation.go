@@ -31,7 +31,7 @@ type Gap struct {
 	Path    string `json:"path"`            // absolute path on the host
 	What    string `json:"what"`            // what is missing and why, in words
 	Bytes   int64  `json:"bytes,omitempty"` // how much was not read, where that is known
-	Unknown bool   `json:"-"`               // whether an installation lies there is not known: the disk did not answer, was not asked, or it is too much to look into
+	Unknown bool   `json:"-"`               // whether an installation lies there is not known: the disk did not answer, was not asked, it is too much to look into, or no directory
 }
 
 // An Installation is one OpenClaw state directory and what belongs to it.
