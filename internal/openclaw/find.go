@@ -325,37 +325,45 @@ func (in *Installation) read(fsys fs.FS) []Gap {
 func (in *Installation) findAgents(fsys fs.FS) []Gap {
 	configured := in.Config.agents()
 	ids := slices.Collect(maps.Keys(configured))
+	seen := map[string]bool{}
+	gaps := in.linked(fsys, in.StateDB(), seen)
 	entries, _ := fs.ReadDir(fsys, FSName(path.Join(in.StateDir, "agents")))
 	for _, e := range entries {
-		if mayBeDir(fsys, path.Join(in.StateDir, "agents", e.Name())) {
+		dir := path.Join(in.StateDir, "agents", e.Name())
+		if mayBeDir(fsys, dir) {
 			ids = append(ids, e.Name())
+		} else {
+			gaps = append(gaps, in.linked(fsys, dir, seen)...)
 		}
 	}
 	if len(ids) == 0 {
 		ids = []string{"main"}
 	}
 	slices.Sort(ids)
-	var gaps []Gap
 	for _, id := range slices.Compact(ids) {
 		a := in.agent(fsys, id, configured[id])
 		in.Agents = append(in.Agents, a)
-		gaps = append(gaps, append(in.linked(fsys, a.Sessions), in.linked(fsys, a.Database)...)...)
+		gaps = append(gaps, append(in.linked(fsys, a.Sessions, seen), in.linked(fsys, a.Database, seen)...)...)
 	}
 	return append(gaps, in.registeredAgents(fsys)...)
 }
 
-// linked notes that a place of records is a link: whoever put it there chose what is read. One that leads nowhere
-// must not pass for an agent without records.
-func (in *Installation) linked(fsys fs.FS, place string) []Gap {
-	target, err := fs.ReadLink(fsys, FSName(place))
-	if err != nil {
-		return nil
+// linked notes that a place of records, or a directory of the state directory on the way there, is a link: whoever put it there chose what
+// is read. One that leads nowhere must not pass for an agent without records. Each is told once, as seen has it.
+func (in *Installation) linked(fsys fs.FS, place string, seen map[string]bool) (gaps []Gap) {
+	for at := place; !seen[at] && (at == place || at != in.StateDir && Within(at, in.StateDir)); at = path.Dir(at) {
+		seen[at] = true
+		target, err := fs.ReadLink(fsys, FSName(at))
+		if err != nil {
+			continue
+		}
+		if _, err := fs.Stat(fsys, FSName(at)); err == nil {
+			in.note(fmt.Sprintf("%q is a link to %q, which OpenClaw never makes; what is there was read", at, target))
+		} else {
+			gaps = append(gaps, Gap{Path: at, What: fmt.Sprintf("is a link to %q, where nothing can be read", target)})
+		}
 	}
-	if _, err := fs.Stat(fsys, FSName(place)); err == nil {
-		in.note(fmt.Sprintf("%q is a link to %q, which OpenClaw never makes; what is there was read", place, target))
-		return nil
-	}
-	return []Gap{{Path: place, What: fmt.Sprintf("is a link to %q, where nothing can be read", target)}}
+	return gaps
 }
 
 func (in *Installation) registeredAgents(fsys fs.FS) []Gap {

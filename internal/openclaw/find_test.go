@@ -37,12 +37,14 @@ const config = `{"meta":{"lastTouchedVersion":"2026.3.31"}}`
 
 // TestLinkedRecords: a link in the place of records is told, and one that leads nowhere is a gap.
 func TestLinkedRecords(t *testing.T) {
-	const sessions = "home/claw/.openclaw/agents/main/sessions"
-	for target, gap := range map[string]bool{"../../../else": false, "../../../gone": true} {
-		installs, gaps := Find(hostFS("home/claw/.openclaw/openclaw.json", config, sessions, "-> "+target, "home/claw/else/a.jsonl", "{}"), FindOptions{})
-		isGap := slices.ContainsFunc(gaps, func(g Gap) bool { return g.Path == "/"+sessions })
-		if isNote := strings.Contains(strings.Join(installs[0].Notes, "\n"), target); isGap != gap || isNote == gap {
-			t.Errorf("%s: gaps %v, notes %q", target, gaps, installs[0].Notes)
+	for _, place := range []string{"agents/main/sessions", "agents/main/agent", "agents/main", "agents/ops", "agents", "state"} {
+		up := strings.Repeat("../", strings.Count(place, "/"))
+		for target, gap := range map[string]bool{up + "../else": false, up + "../gone": true} {
+			installs, gaps := Find(hostFS("home/claw/.openclaw/openclaw.json", config, "home/claw/.openclaw/"+place, "-> "+target, "home/claw/else/a.jsonl", "{}"), FindOptions{})
+			isGap := slices.ContainsFunc(gaps, func(g Gap) bool { return g.Path == "/home/claw/.openclaw/"+place })
+			if isNote := strings.Contains(strings.Join(installs[0].Notes, "\n"), target); isGap != gap || isNote == gap {
+				t.Errorf("%s to %s: gaps %v, notes %q", place, target, gaps, installs[0].Notes)
+			}
 		}
 	}
 }

@@ -380,7 +380,8 @@ func (r *secretReader) path(name string, f secretFile) {
 	}
 }
 
-// dir reads a file, or the files of a directory that names admits, down to depth levels. Links are not followed.
+// dir reads a file, or the files of a directory that names admits, down to depth levels. A link to a file is read as the file; what is
+// neither a file nor leads to one is a gap.
 func (r *secretReader) dir(name string, depth int, read func(*secretReader, string, []byte), names func(string) bool) {
 	entries, err := fs.ReadDir(r.fsys, FSName(name))
 	if err != nil {
@@ -394,7 +395,7 @@ func (r *secretReader) dir(name string, depth int, read func(*secretReader, stri
 		switch {
 		case e.IsDir() && depth > 0 && e.Name() != "node_modules":
 			r.dir(file, depth-1, read, names)
-		case e.Type().IsRegular() && (names == nil || names(e.Name())):
+		case !e.IsDir() && (names == nil || names(e.Name())):
 			r.file(file, read)
 		}
 	}

@@ -94,3 +94,15 @@ func TestHeldIsBounded(t *testing.T) {
 		t.Errorf("%d told, gaps %v", n, gaps)
 	}
 }
+
+// TestHeldBehindALink reads a secret where a link leads to it, as OpenClaw does.
+func TestHeldBehindALink(t *testing.T) {
+	fsys := hostFS("home/claw/.openclaw/openclaw.json", config, "home/claw/.openclaw/credentials/onepassword/sa-token", "-> ../../../vault",
+		"home/claw/vault", "ops_fakefakefakefakefake0001")
+	found, _ := Find(fsys, FindOptions{})
+	var got []string
+	found[0].Held(context.Background(), fsys, func(h HeldSecret) { got = append(got, h.Value) })
+	if !slices.Contains(got, "ops_fakefakefakefakefake0001") {
+		t.Errorf("%q", got)
+	}
+}
