@@ -8,7 +8,6 @@ import (
 
 	"github.com/clawbook/openclaw-ir/contain"
 	"github.com/clawbook/openclaw-ir/internal/console"
-	"github.com/clawbook/openclaw-ir/internal/host"
 	"github.com/clawbook/openclaw-ir/internal/openclaw"
 	"github.com/clawbook/openclaw-ir/internal/stores"
 	"github.com/urfave/cli/v2"
@@ -266,7 +265,7 @@ func (x *containing) stores(pending []*openclaw.Installation) (files []string) {
 func (x *containing) defuse(ctx context.Context, pending []*openclaw.Installation) bool {
 	ok := true
 	for _, in := range pending {
-		owner, err := host.OwnerOf(x.machine.Root, in.StateDir)
+		owner, err := in.Owner(x.machine.Root)
 		var rows []stores.Done
 		if err == nil {
 			rows, err = stores.Defuse(ctx, owner, in)

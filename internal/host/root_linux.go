@@ -91,7 +91,7 @@ func isKernelFile(name string) bool {
 	}
 	return slices.ContainsFunc([]string{
 		"proc/stat", "proc/meminfo", "proc/uptime", "proc/version", "proc/cmdline", "proc/loadavg", "proc/modules",
-		"proc/[1-9]*/stat", "proc/[1-9]*/status", "proc/[1-9]*/cgroup", "proc/[1-9]*/cmdline", "proc/[1-9]*/environ", "proc/[1-9]*/mountinfo", "proc/[1-9]*/net/*",
+		"proc/[1-9]*/stat", "proc/[1-9]*/status", "proc/[1-9]*/cgroup", "proc/[1-9]*/cmdline", "proc/[1-9]*/environ", "proc/[1-9]*/auxv", "proc/[1-9]*/mountinfo", "proc/[1-9]*/net/*",
 	}, func(pattern string) bool { ok, _ := path.Match(pattern, name); return ok })
 }
 

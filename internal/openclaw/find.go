@@ -3,6 +3,7 @@ package openclaw
 import (
 	"cmp"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -12,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/clawbook/openclaw-ir/internal/product"
 )
@@ -27,6 +29,7 @@ type candidate struct {
 	stateDir, configPath, profile, by string
 	user                              User
 	unit                              *Unit
+	namer                             int // the user who points there, 0 also where what lies there tells whose it is, -1 if not known
 }
 
 // Find returns the installations of a host, ordered by state directory, and what stood in the way of finding
@@ -59,8 +62,12 @@ func Find(fsys fs.FS, o FindOptions) ([]*Installation, []Gap) {
 		cands = append(cands, candidate{stateDir: path.Clean(dir), by: "given", user: ownerOf(dir, users)})
 	}
 	f := finder{fsys: fsys, byDir: map[string]*Installation{}}
-	for _, c := range cands {
-		f.take(c)
+	for _, own := range []bool{true, false} { // whose it is says first what belongs to it
+		for _, c := range cands {
+			if f.isOwn(c) == own {
+				f.take(c, own)
+			}
+		}
 	}
 	installs := slices.SortedFunc(maps.Values(f.byDir), func(a, b *Installation) int { return strings.Compare(a.StateDir, b.StateDir) })
 	for _, in := range installs {
@@ -114,7 +121,7 @@ func fromUnit(fsys fs.FS, u Unit, users []User, all bool) (cands []candidate) {
 			continue
 		}
 		c := locate(fsys, env, runner)
-		c.by, c.unit = "unit "+u.Path, &u
+		c.by, c.unit, c.namer = "unit "+u.Path, &u, u.namer(fsys, m, users)
 		cands = append(cands, c)
 	}
 	return cands
@@ -186,10 +193,31 @@ func fromProcesses(fsys fs.FS, users []User) (cands []candidate) {
 			continue
 		}
 		c := locate(fsys, env, ownerByHome(env["HOME"], users))
-		c.by = "process " + e.Name()
+		c.by, c.namer = "process "+e.Name(), startedBy(fsys, "/proc/"+e.Name())
 		cands = append(cands, c)
 	}
 	return cands
+}
+
+// startedBy is the user who started a process, -1 if that is not known. A program that is set-user-ID becomes root by itself, with the
+// environment that somebody else gave it: only the auxiliary vector tells that (getauxval(3)).
+func startedBy(fsys fs.FS, dir string) int {
+	status, _ := readSmall(fsys, dir+"/status")
+	_, ids, _ := strings.Cut(string(status), "\nUid:")
+	var uid int
+	if _, err := fmt.Sscan(ids, &uid); err != nil {
+		return -1
+	}
+	const word, atUID = 8, 11
+	if text, _ := readSmall(fsys, dir+"/auxv"); uid == 0 {
+		for pair := range slices.Chunk(text, 2*word) {
+			if len(pair) == 2*word && binary.NativeEndian.Uint64(pair) == atUID {
+				return int(binary.NativeEndian.Uint64(pair[word:]))
+			}
+		}
+		return -1
+	}
+	return uid
 }
 
 func ownerByHome(home string, users []User) User {
@@ -219,9 +247,20 @@ type finder struct {
 	gaps  []Gap
 }
 
+// isOwn says whether a directory is that of the user who points there, as far as can be told, or root does. Every user can start a process, or
+// write a unit, that names as its state what belongs to somebody else.
+func (f *finder) isOwn(c candidate) bool {
+	info, err := fs.Stat(f.fsys, FSName(c.stateDir))
+	if err != nil || c.namer == 0 {
+		return true
+	}
+	st, known := info.Sys().(*syscall.Stat_t)
+	return !known || int64(st.Uid) == int64(c.namer)
+}
+
 // take adds a candidate to the installation of its directory. Two names of one directory (a former name is
-// often a link to the new one) are one installation.
-func (f *finder) take(c candidate) {
+// often a link to the new one) are one installation. Of what is not its own, a candidate moves nothing that is known without it.
+func (f *finder) take(c candidate, own bool) {
 	if c.stateDir == "" {
 		return
 	}
@@ -241,16 +280,17 @@ func (f *finder) take(c candidate) {
 	if !looksLikeState(f.fsys, c.stateDir) && c.by == "home" {
 		return
 	}
-	in := f.installation(c, info)
+	in := f.installation(c, info, own)
 	if !slices.Contains(in.FoundBy, c.by) {
 		in.FoundBy = append(in.FoundBy, c.by)
 	}
-	if c.configPath != "" && in.ConfigPath != "" && c.configPath != in.ConfigPath {
+	strange := !own && in.stranger == ""
+	if c.configPath != "" && c.configPath != in.ConfigPath && (in.ConfigPath != "" || strange) {
 		in.note(fmt.Sprintf("%s names another config than the one read: %s", c.by, c.configPath))
 	} else if c.configPath != "" {
 		in.ConfigPath = c.configPath
 	}
-	if c.profile != "" {
+	if c.profile != "" && !strange {
 		in.Profile = c.profile
 	}
 	if c.unit != nil && !slices.ContainsFunc(in.Units, func(u Unit) bool { return u.Path == c.unit.Path }) {
@@ -258,7 +298,7 @@ func (f *finder) take(c candidate) {
 	}
 }
 
-func (f *finder) installation(c candidate, info fs.FileInfo) *Installation {
+func (f *finder) installation(c candidate, info fs.FileInfo, own bool) *Installation {
 	real := RealPath(f.fsys, c.stateDir)
 	for i, known := range f.infos { // the same file is one mounted twice
 		if f.dirs[i] == real || os.SameFile(known, info) {
@@ -270,6 +310,10 @@ func (f *finder) installation(c candidate, info fs.FileInfo) *Installation {
 		}
 	}
 	in := &Installation{User: c.user.Name, Home: c.user.Home, StateDir: c.stateDir}
+	if !own {
+		in.stranger = c.by
+		in.note(fmt.Sprintf("%s belongs to another user than %s, which alone names it", c.stateDir, c.by))
+	}
 	f.byDir[real] = in
 	f.infos, f.dirs = append(f.infos, info), append(f.dirs, real)
 	return in

@@ -8,8 +8,10 @@ import (
 	"path"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
+	"github.com/clawbook/openclaw-ir/internal/host"
 	"github.com/clawbook/openclaw-ir/internal/product"
 )
 
@@ -208,6 +210,29 @@ func (u *Unit) managers(users []User) []User {
 		}
 	}
 	return nil
+}
+
+// namer is the user who says where the unit's installation is, -1 if that is not known: the one whose manager reads it. What root writes
+// counts as root's, unless it has a file read that may be of whom the service runs as.
+func (u *Unit) namer(fsys fs.FS, m User, users []User) int {
+	if !u.every && u.User == "" {
+		i := slices.IndexFunc(users, func(v User) bool { return u.RunAs != "" && (v.Name == u.RunAs || strconv.Itoa(v.UID) == u.RunAs) })
+		switch {
+		case len(u.files) == 0 || u.RunAs == "":
+			return 0
+		case i < 0:
+			return -1
+		}
+		return users[i].UID
+	}
+	if m.UID >= 0 {
+		return m.UID
+	}
+	info, err := fs.Stat(fsys, FSName(m.Home))
+	if err != nil {
+		return -1
+	}
+	return int(host.Meta(info).UID)
 }
 
 // specifiers replaces what systemd replaces in a unit's values, as far as it tells where something is.

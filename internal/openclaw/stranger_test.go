@@ -1,0 +1,89 @@
+package openclaw
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"runtime"
+	"syscall"
+	"testing"
+	"testing/fstest"
+
+	"github.com/clawbook/openclaw-ir/internal/host"
+)
+
+// auxv is the auxiliary vector of a process that a user started.
+func auxv(uid uint64) string {
+	var text []byte
+	for _, word := range []uint64{6, 4096, 11, uid, 0, 0} {
+		text = binary.NativeEndian.AppendUint64(text, word)
+	}
+	return string(text)
+}
+
+// TestStranger: what another user alone names as state is not changed, whatever that user has it named by.
+func TestStranger(t *testing.T) {
+	const env, status = "OPENCLAW_STATE_DIR=/srv/app\x00", "Name:\tx\nUid:\t"
+	unit := func(more string) string {
+		return "[Service]\nExecStart=openclaw\nEnvironment=OPENCLAW_STATE_DIR=/srv/app\n" + more
+	}
+	for _, c := range []struct {
+		name     string
+		files    []string
+		given    []string
+		stranger bool
+	}{
+		{"a user's process", []string{"proc/7/environ", env, "proc/7/status", status + "1000\t0\t0\t0\n", "proc/7/auxv", auxv(0)}, nil, true},
+		{"a process that tells nothing", []string{"proc/7/environ", env}, nil, true},
+		{"root's process", []string{"proc/7/environ", env, "proc/7/status", status + "0\t0\t0\t0\n", "proc/7/auxv", auxv(0)}, nil, false},
+		{"a program that made itself root", []string{"proc/7/environ", env, "proc/7/status", status + "0\t0\t0\t0\n", "proc/7/auxv", auxv(1000)}, nil, true},
+		{"a user's unit", []string{"home/claw/.config/systemd/user/a.service", unit("")}, nil, true},
+		{"a user's unit that says root", []string{"home/claw/.config/systemd/user/a.service", unit("User=root\n")}, nil, true},
+		{"a user's drop-in", []string{"etc/systemd/user/openclaw.service", "[Service]\n", "home/claw/.config/systemd/user/openclaw.service", unit("")}, nil, true},
+		{"root's unit", []string{"etc/systemd/system/a.service", unit("User=claw\n")}, nil, false},
+		{"root's unit, a user's file", []string{"etc/systemd/system/a.service", unit("User=claw\nEnvironmentFile=/home/claw/e\n")}, nil, true},
+		{"the responder too", []string{"home/claw/.config/systemd/user/a.service", unit("")}, []string{"/srv/app"}, false},
+	} {
+		fsys := hostFS(c.files...)
+		fsys["srv/app"] = &fstest.MapFile{Mode: fs.ModeDir | 0o755, Sys: &syscall.Stat_t{Uid: 0}}
+		installs, _ := Find(fsys, FindOptions{StateDirs: c.given})
+		if len(installs) != 1 || (installs[0].stranger != "") != c.stranger {
+			t.Fatalf("%s: %d installations, %+v", c.name, len(installs), installs)
+		}
+		if c.stranger {
+			if _, err := installs[0].Owner(nil); !errors.Is(err, host.ErrNotTrusted) {
+				t.Errorf("%s: its files would be changed: %v", c.name, err)
+			}
+		}
+	}
+}
+
+// TestStartedBy asks the kernel.
+func TestStartedBy(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("procfs is Linux's")
+	}
+	root, err := host.OpenRoot("/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	if uid := startedBy(root, fmt.Sprintf("/proc/%d", os.Getpid())); uid != os.Getuid() {
+		t.Errorf("we were started by %d, it says %d", os.Getuid(), uid)
+	}
+}
+
+// TestStrangerMovesNothing: a user who names another's installation does not choose which config is read and changed there.
+func TestStrangerMovesNothing(t *testing.T) {
+	fsys := hostFS(
+		"root/.openclaw/openclaw.json", config, "home/claw/evil.json", "{}",
+		"proc/7/environ", "OPENCLAW_STATE_DIR=/root/.openclaw\x00OPENCLAW_CONFIG_PATH=/home/claw/evil.json\x00OPENCLAW_PROFILE=x\x00", "proc/7/status", "Name:\tx\nUid:\t1000\t1000\n",
+	)
+	fsys["root/.openclaw"] = &fstest.MapFile{Mode: fs.ModeDir | 0o700, Sys: &syscall.Stat_t{Uid: 0}}
+	installs, _ := Find(fsys, FindOptions{})
+	if in := installs[0]; len(installs) != 1 || in.ConfigPath != "/root/.openclaw/openclaw.json" || in.Profile != "" || in.stranger != "" {
+		t.Errorf("%d installations, %+v", len(installs), in)
+	}
+}
