@@ -16,10 +16,11 @@ const (
 	pm2Unit     = "Id=pm2-claw.service\nLoadState=loaded\nActiveState=active\nSubState=running\nUnitFileState=enabled\nRestart=on-failure\nMainPID=50\nExecStart={ path=/usr/bin/pm2 }\n"
 	timerUnit   = "Id=update.timer\nLoadState=loaded\nActiveState=active\nSubState=waiting\nUnitFileState=enabled\nDescription=openclaw update\n"
 	sshUnit     = "Id=ssh.service\nLoadState=loaded\nActiveState=active\nSubState=running\nUnitFileState=enabled\nMainPID=60\n"
+	webUnit     = "Id=web.service\nLoadState=loaded\nActiveState=active\nSubState=running\nUnitFileState=enabled\nMainPID=61\n"
 	toolUnit    = "Id=openclaw-ir-contain.service\nLoadState=loaded\nActiveState=active\nUnitFileState=enabled\nMainPID=0\n"
 )
 
-// TestUnits finds OpenClaw's by what they say, and the others by their main process.
+// TestUnits finds OpenClaw's by what they say, and the others by their main process. A user's unit that is called like one of the system's is not that.
 func TestUnits(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.MkdirAll(filepath.Join(dir, "run/systemd/system"), 0o755); err != nil {
@@ -32,13 +33,13 @@ func TestUnits(t *testing.T) {
 	defer root.Close()
 	units := map[string]string{
 		"openclaw-gateway.service": gatewayUnit, "pm2-claw.service": pm2Unit, "update.timer": timerUnit, "ssh.service": sshUnit,
-		"openclaw-ir-contain.service": toolUnit, "openclaw-node.service": "Id=openclaw-node.service\nLoadState=loaded\nActiveState=inactive\nUnitFileState=disabled\n",
+		"web.service": webUnit, "openclaw-ir-contain.service": toolUnit, "openclaw-node.service": "Id=openclaw-node.service\nLoadState=loaded\nActiveState=inactive\nUnitFileState=disabled\n",
 	}
 	run := &scripted{say: func(argv []string) string {
 		last := argv[len(argv)-1]
 		switch {
 		case last == "*.socket":
-			return strings.Join([]string{gatewayUnit, pm2Unit, timerUnit, sshUnit, toolUnit}, "\n")
+			return strings.Join([]string{gatewayUnit, pm2Unit, timerUnit, sshUnit, toolUnit, webUnit}, "\n")
 		case argv[2] == "list-unit-files":
 			return "openclaw-node.service disabled enabled\nopenclaw@.service static -\nssh.service enabled enabled\n"
 		}
@@ -46,7 +47,8 @@ func TestUnits(t *testing.T) {
 	}}
 	m := Machine{Root: root, Run: run}
 	defined := []*openclaw.Installation{{Units: []openclaw.Unit{{Path: "/etc/containers/systemd/openclaw.container"}, {Path: "/etc/systemd/system/--evil.service"}}}}
-	list, gaps := m.units(t.Context(), defined, []host.Process{{PID: 77}, {PID: 50}})
+	namesake := host.Process{PID: 80, Cgroup: "0::/user.slice/user-1000.slice/user@1000.service/app.slice/web.service"}
+	list, gaps := m.units(t.Context(), defined, []host.Process{{PID: 77}, {PID: 50}, namesake})
 	var got []string
 	for _, u := range list {
 		got = append(got, u.Name)
@@ -186,16 +188,24 @@ func TestPublishedPorts(t *testing.T) {
 	}
 }
 
-// TestUnitOf tells a service of the user's own from what people and the system start.
+// TestUnitOf tells a service of the user's own from what people and the system start, and from one of the system's that is called the same.
 func TestUnitOf(t *testing.T) {
-	for cgroup, want := range map[string]string{
-		"0::/user.slice/user-1000.slice/user@1000.service/app.slice/foo.service":         "foo.service",
-		"0::/user.slice/user-1000.slice/user@1000.service/app.slice/foo.service/payload": "foo.service",
-		"0::/system.slice/bot.service\n":                                                 "bot.service",
-		"0::/system.slice/ssh.service":                                                   "",
-		"0::/user.slice/user-1000.slice/user@1000.service/init.scope":                    "",
-		"0::/user.slice/user-1000.slice/session-3.scope":                                 "",
-		"1:name=systemd:/system.slice/cron.service\n0::/\n":                              "",
+	const of1000 = "0::/user.slice/user-1000.slice/user@1000.service/"
+	for cgroup, want := range map[string]service{
+		of1000 + "app.slice/foo.service":                                           {"foo.service", "user 1000"},
+		of1000 + "app.slice/foo.service/payload":                                   {"foo.service", "user 1000"},
+		of1000 + "app.slice/tailscaled.service":                                    {"tailscaled.service", "user 1000"},
+		of1000 + "app.slice/foo.service/system.slice/nginx.service":                {"foo.service", "user 1000"},
+		of1000 + "user@1001.service/nginx.service":                                 {},
+		of1000 + "init.scope":                                                      {},
+		"0::/system.slice/bot.service\n":                                           {"bot.service", "system"},
+		"0::/system.slice/bot.service/nginx.service":                               {"bot.service", "system"},
+		"0::/system.slice/system-bot.slice/bot@1.service":                          {"bot@1.service", "system"},
+		"0::/system.slice/ssh.service":                                             {},
+		"0::/system.slice/docker-" + id("a") + ".scope/system.slice/nginx.service": {},
+		"0::/docker/" + id("a") + "/system.slice/nginx.service":                    {},
+		"0::/user.slice/user-1000.slice/session-3.scope":                           {},
+		"1:name=systemd:/system.slice/cron.service\n0::/\n":                        {},
 	} {
 		if got := unitOf(host.Process{Cgroup: host.Text(cgroup)}); got != want {
 			t.Errorf("%q: %q, want %q", cgroup, got, want)

@@ -24,7 +24,7 @@ func keepers(all, procs []host.Process) (alone, shared []host.Process) {
 	seen := map[int]bool{}
 	for _, p := range procs {
 		for up, ok := byPID[p.PPID]; ok && up.PID > 1 && !seen[up.PID] && !ours(up.PID); up, ok = byPID[up.PPID] {
-			if !isKeeper(up) && (unitOf(p) == "" || unitOf(up) != unitOf(p)) {
+			if !isKeeper(up) && (unitOf(p).name == "" || unitOf(up) != unitOf(p)) {
 				continue // nor does it run in the gateway's own unit
 			}
 			seen[up.PID] = true
@@ -68,22 +68,45 @@ var systemUnits = []string{
 	"systemd-logind.service", "systemd-udevd.service", "polkit.service", "gdm.service", "lightdm.service", "sddm.service", "xrdp.service",
 }
 
-// unitOf is the service in whose cgroup a process runs, "" if that is one of the system's own, a login or a user's manager.
-func unitOf(p host.Process) string {
+// A service is a unit in whose cgroup a process runs: its name, and whose manager it is of, as that calls itself. The zero service is none.
+type service struct{ name, manager string }
+
+// unitOf is the service in whose cgroup a process runs, the zero one if that is one of the system's own, a login or a user's manager. The
+// manager is what stands above it: below its own, a user gives a cgroup any name, such as that of a service of the system's.
+func unitOf(p host.Process) service {
 	for line := range strings.Lines(string(p.Cgroup)) {
 		_, cgroup, ok := strings.Cut(line, ":")
 		_, cgroup, ok2 := strings.Cut(cgroup, ":")
 		if !ok || !ok2 {
 			continue
 		}
-		parts := strings.Split(strings.TrimSuffix(cgroup, "\n"), "/")
-		for i := len(parts) - 1; i >= 0; i-- {
-			name := parts[i]
-			known := strings.HasPrefix(name, "user@") || strings.HasPrefix(name, "getty@") || strings.HasPrefix(name, "serial-getty@") || slices.Contains(systemUnits, name)
-			if path.Ext(name) == ".service" && validUnit(name) && !known {
-				return name
-			}
+		if s := serviceIn(strings.TrimSuffix(cgroup, "\n")); s.name != "" {
+			return s
 		}
 	}
-	return ""
+	return service{}
+}
+
+// serviceIn reads the path of a cgroup from the root on. What is below a scope, such as a container, is no unit of a manager that we ask.
+func serviceIn(cgroup string) service {
+	manager := host.SystemManager().String()
+	for name := range strings.SplitSeq(cgroup, "/") {
+		if path.Ext(name) == ".scope" || isContainerID(name) {
+			break
+		}
+		if path.Ext(name) != ".service" {
+			continue
+		}
+		uid, ofUser := strings.CutPrefix(strings.TrimSuffix(name, ".service"), "user@")
+		if ofUser && manager == host.SystemManager().String() {
+			manager = "user " + uid
+			continue
+		}
+		known := ofUser || strings.HasPrefix(name, "getty@") || strings.HasPrefix(name, "serial-getty@") || slices.Contains(systemUnits, name)
+		if known || !validUnit(name) {
+			break
+		}
+		return service{name, manager}
+	}
+	return service{}
 }

@@ -116,7 +116,7 @@ func (m Machine) ask(ctx context.Context, mgr host.Manager, procs []host.Process
 	var names []string
 	for b := range blocks(string(loaded.Stdout)) {
 		runs := func(p host.Process) bool {
-			return p.PID == b.number("MainPID") && p.PID > 1 || unitOf(p) == b.get("Id")
+			return p.PID == b.number("MainPID") && p.PID > 1 || unitOf(p) == service{b.get("Id"), mgr.String()}
 		}
 		if product.Mentions(b.text) || slices.ContainsFunc(procs, runs) {
 			names = append(names, b.get("Id"))
