@@ -48,13 +48,7 @@ func (m Machine) containers(ctx context.Context, procs, all []host.Process) (lis
 	if m.Mac {
 		return nil, machineGaps(all)
 	}
-	inside := map[string]bool{}
 	owners := map[uint32]host.Owner{}
-	for _, p := range procs {
-		if id, ok := containerOf(p); ok {
-			inside[id] = true
-		}
-	}
 	for _, p := range all {
 		if p.Comm == "conmon" && p.UID != 0 {
 			owners[p.UID] = host.Owner{UID: p.UID, GID: p.GID}
@@ -72,7 +66,7 @@ func (m Machine) containers(ctx context.Context, procs, all []host.Process) (lis
 		asks = append(asks, Container{Engine: "podman", Owner: &owner})
 	}
 	for _, c := range asks {
-		found, err := m.inEngine(ctx, c, inside)
+		found, err := m.inEngine(ctx, c, procs)
 		if err != nil {
 			gaps = append(gaps, fmt.Sprintf("containers of %s: %v", c.Engine, err))
 		}
@@ -84,7 +78,7 @@ func (m Machine) containers(ctx context.Context, procs, all []host.Process) (lis
 // maxContainers bounds how many containers are looked at.
 const maxContainers = 500
 
-func (m Machine) inEngine(ctx context.Context, engine Container, inside map[string]bool) ([]Container, error) {
+func (m Machine) inEngine(ctx context.Context, engine Container, procs []host.Process) ([]Container, error) {
 	ps := m.Run.Run(ctx, engine.command("ps", "--all", "--no-trunc", "--format", `{{.ID}}\t{{.Names}}\t{{.Image}}\t{{.Command}}\t{{.Labels}}`))
 	if errors.Is(ps.Err, errNoProgram) {
 		return nil, nil
@@ -94,9 +88,10 @@ func (m Machine) inEngine(ctx context.Context, engine Container, inside map[stri
 	}
 	args := []string{"inspect", "--type", "container", "--"}
 	for line := range strings.Lines(string(ps.Stdout)) {
-		id, _, _ := strings.Cut(line, "\t")
-		if (product.Mentions(line) || inside[id]) && isContainerID(id) && len(args) < maxContainers {
-			args = append(args, id)
+		c := engine
+		c.ID, _, _ = strings.Cut(line, "\t")
+		if isContainerID(c.ID) && (product.Mentions(line) || slices.ContainsFunc(procs, c.holds)) && len(args) < maxContainers {
+			args = append(args, c.ID)
 		}
 	}
 	if len(args) == 4 {
@@ -175,10 +170,19 @@ func (engine Container) parseInspect(text []byte) ([]Container, error) {
 
 // within are the processes in a container, as the host sees them.
 func (c Container) within(all []host.Process) []host.Process {
-	return slices.DeleteFunc(slices.Clone(all), func(p host.Process) bool {
-		id, ok := containerOf(p)
-		return !ok || id != c.ID
-	})
+	return slices.DeleteFunc(slices.Clone(all), func(p host.Process) bool { return !c.holds(p) })
+}
+
+// holds says whether a process is in the container, which its cgroup tells. Below a service, such as a user's manager, its user gives a
+// cgroup any name, and what a user's engine calls a container is that user's as well: neither reaches a container of root's.
+func (c Container) holds(p host.Process) bool {
+	if id, ok := containerOf(p); !ok || id != c.ID {
+		return false
+	}
+	if c.Owner == nil {
+		return !strings.Contains(string(p.Cgroup), ".service/")
+	}
+	return p.UID == c.Owner.UID || strings.Contains(string(p.Cgroup), fmt.Sprintf("/user@%d.service/", c.Owner.UID))
 }
 
 // down stops a container for good: its engine is told not to restart it, and its processes, which are frozen, are

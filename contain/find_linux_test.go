@@ -109,6 +109,48 @@ func TestContainers(t *testing.T) {
 	}
 }
 
+// TestForgedContainer: a user who calls a cgroup, or a container of an engine of the user's own, as a container of root's is called has
+// neither that one stopped nor what is in it killed, and keeps nothing from being killed that does not rest.
+func TestForgedContainer(t *testing.T) {
+	const of1000 = "0::/user.slice/user-1000.slice/user@1000.service/"
+	of := func(cgroup host.Text) host.Process {
+		return host.Process{PID: 5, UID: 999, Cgroup: cgroup + host.Text(id("c"))}
+	}
+	forged := of(of1000 + "app.slice/docker-")
+	forged.UID, forged.Role = 1000, host.RoleGateway
+	run := &scripted{say: func([]string) string { return id("c") + "\tdatabase\tpostgres\tpostgres\t\n" }}
+	root, err := host.OpenRoot(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	m := Machine{Root: root, Run: run}
+	if _, gaps := m.containers(t.Context(), []host.Process{forged}, []host.Process{{Comm: "dockerd"}}); len(run.asked) != 1 || len(gaps) > 0 {
+		t.Errorf("asked %q, gaps %q", run.asked, gaps)
+	}
+	docker, users := Container{ID: id("c")}, Container{ID: id("c"), Owner: &host.Owner{UID: 1000}, Running: true, AutoRemove: true}
+	for _, c := range []struct {
+		p                host.Process
+		inRoots, inUsers bool
+	}{
+		{of("0::/system.slice/docker-"), true, false},
+		{of("12:pids:/docker/"), true, false},
+		{of("0::/machine.slice/libpod-"), true, false},
+		{of(of1000 + "user.slice/libpod-"), false, true},
+		{of("0::/system.slice/bot.service/docker-"), false, false},
+		{forged, false, true},
+	} {
+		if docker.holds(c.p) != c.inRoots || users.holds(c.p) != c.inUsers {
+			t.Errorf("%q: in root's %v, in the user's %v", c.p.Cgroup, docker.holds(c.p), users.holds(c.p))
+		}
+	}
+	stopped := forged
+	stopped.State = "T"
+	if m.isPaused([]Container{users}, forged) || !m.isPaused([]Container{users}, stopped) {
+		t.Error("a process counts as paused because a user's engine says so, or does not although it is stopped")
+	}
+}
+
 // TestKeepers tells what starts the gateway again from what a person sits at.
 func TestKeepers(t *testing.T) {
 	argv := func(words ...host.Text) []host.Text { return words }

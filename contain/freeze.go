@@ -275,6 +275,23 @@ func ownCgroup(r *host.Root, p host.Process) (dir string, ok bool) {
 	return "", false
 }
 
+// rests says whether a process is stopped, or its cgroup of version 2 frozen, as the kernel tells.
+func (m Machine) rests(p host.Process) bool {
+	if p.State == "T" || p.State == "t" {
+		return true
+	}
+	mount := CgroupMount(m.Root)
+	for line := range strings.Lines(string(p.Cgroup)) {
+		cgroup, isV2 := strings.CutPrefix(strings.TrimSuffix(line, "\n"), "0::")
+		if !isV2 || mount == "" || strings.Contains(cgroup, "..") {
+			continue
+		}
+		events, _ := fs.ReadFile(m.Root, path.Join(mount, cgroup, "cgroup.events")[1:])
+		return strings.Contains("\n"+string(events), "\nfrozen 1\n")
+	}
+	return false
+}
+
 // CgroupMount is where the hierarchy of version 2 is mounted, "" if it is not.
 func CgroupMount(r *host.Root) string {
 	for _, dir := range []string{"/sys/fs/cgroup", "/sys/fs/cgroup/unified"} {

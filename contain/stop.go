@@ -213,7 +213,7 @@ func (c *Containment) kill(ctx context.Context, p *Plan) (checks []Check) {
 		}
 		refs := slices.Clone(p.Keepers)
 		for _, pr := range actors(table.Processes, c.Journal.Frozen.has) {
-			if !p.isPaused(pr) {
+			if !c.isPaused(p.Containers, pr) {
 				refs = append(refs, refOf(pr))
 			}
 		}
@@ -250,10 +250,9 @@ func (p *Plan) isMain(r Ref) bool {
 	return slices.ContainsFunc(p.Units, func(u Unit) bool { return u.MainPID == r.PID })
 }
 
-// isPaused says whether a process is in a container that is paused instead of stopped.
-func (p *Plan) isPaused(pr host.Process) bool {
-	id, ok := containerOf(pr)
-	return ok && slices.ContainsFunc(p.Containers, func(c Container) bool { return c.ID == id && c.AutoRemove && c.Running })
+// isPaused says whether a process is in a container that is paused instead of stopped, and rests: a user's engine may say anything.
+func (m Machine) isPaused(containers []Container, pr host.Process) bool {
+	return slices.ContainsFunc(containers, func(c Container) bool { return c.AutoRemove && c.Running && c.holds(pr) }) && m.rests(pr)
 }
 
 func names(refs []Ref) string {

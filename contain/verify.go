@@ -34,7 +34,7 @@ func (c *Containment) Watch(ctx context.Context, p *Plan, tick func()) Check {
 			return c.done("watch", "processes", err, "openclaw-ir contain again")
 		}
 		for _, pr := range actors(table.Processes, nil) {
-			if p.isPaused(pr) {
+			if c.isPaused(p.Containers, pr) {
 				continue
 			}
 			back = append(back, fmt.Sprintf("%s, started by %s", refOf(pr), c.stopParent(table.Processes, pr)))
@@ -115,10 +115,7 @@ func (c *Containment) verifyProcesses(ctx context.Context) Check {
 		check.Detail = err.Error()
 		return check
 	}
-	left := slices.DeleteFunc(actors(table.Processes, nil), func(p host.Process) bool {
-		id, ok := containerOf(p)
-		return ok && slices.ContainsFunc(c.Journal.Containers, func(ct Container) bool { return ct.ID == id && ct.AutoRemove })
-	})
+	left := slices.DeleteFunc(actors(table.Processes, nil), func(p host.Process) bool { return c.isPaused(c.Journal.Containers, p) })
 	for _, r := range c.Journal.Killed {
 		if c.isAlive(r) {
 			check.Detail = r.String() + " was killed and has not ended"

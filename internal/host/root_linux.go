@@ -86,6 +86,8 @@ func isKernelFile(name string) bool {
 	switch base := path.Base(name); {
 	case strings.HasPrefix(name, "proc/sys/"):
 		return true
+	case strings.HasPrefix(name, "sys/fs/cgroup/"):
+		return base == "cgroup.events"
 	case strings.HasPrefix(name, "sys/devices/"):
 		return base == "type" || base == "since_epoch"
 	}
