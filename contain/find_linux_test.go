@@ -177,6 +177,33 @@ func TestKeepers(t *testing.T) {
 	}
 }
 
+// TestLandlords: a daemon of root's in whose unit a user had something run is neither killed nor kept down for it; what runs one thing for
+// one user is.
+func TestLandlords(t *testing.T) {
+	const mail, bot, own = "0::/system.slice/mail.service", "0::/system.slice/bot.service", "0::/system.slice/own.service"
+	all := []host.Process{
+		{PID: 10, PPID: 1, Comm: "maild", Argv: []host.Text{"/usr/sbin/maild"}, Cgroup: mail},
+		{PID: 11, PPID: 10, UID: 1000, Role: host.RoleGateway, Cgroup: mail},
+		{PID: 20, PPID: 1, Comm: "runuser", Argv: []host.Text{"/usr/sbin/runuser", "-u", "claw"}, Cgroup: bot},
+		{PID: 21, PPID: 20, UID: 1000, Role: host.RoleGateway, Cgroup: bot},
+		{PID: 30, PPID: 1, Comm: "bot", Argv: []host.Text{"/opt/bot"}, Cgroup: own},
+		{PID: 31, PPID: 30, Role: host.RoleGateway, Cgroup: own},
+	}
+	procs := actors(all, nil)
+	alone, shared := keepers(all, procs)
+	if got := names(refsOf(alone)); got != "supervisor 20, supervisor 30" || len(shared) > 0 {
+		t.Errorf("killed: %s, held: %s", got, names(refsOf(shared)))
+	}
+	members, gaps := atHome(all, procs)
+	var units []string
+	for _, p := range members {
+		units = append(units, unitOf(p).name)
+	}
+	if want := []string{"", "bot.service", "own.service"}; !cmp.Equal(want, units) || len(gaps) != 1 || !strings.Contains(gaps[0], "mail.service") {
+		t.Errorf("units %q, gaps %q", units, gaps)
+	}
+}
+
 // TestContainerOf tells the container from the cgroup.
 func TestContainerOf(t *testing.T) {
 	for cgroup, want := range map[string]string{

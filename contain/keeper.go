@@ -1,6 +1,7 @@
 package contain
 
 import (
+	"fmt"
 	"path"
 	"slices"
 	"strings"
@@ -21,10 +22,14 @@ func keepers(all, procs []host.Process) (alone, shared []host.Process) {
 	ours := func(pid int) bool {
 		return slices.ContainsFunc(procs, func(p host.Process) bool { return p.PID == pid })
 	}
-	seen := map[int]bool{}
+	seen, hosts := map[int]bool{}, landlords(all, procs)
 	for _, p := range procs {
+		unit := unitOf(p)
+		if _, lodges := hosts[unit]; lodges && p.UID != 0 {
+			unit = service{}
+		}
 		for up, ok := byPID[p.PPID]; ok && up.PID > 1 && !seen[up.PID] && !ours(up.PID); up, ok = byPID[up.PPID] {
-			if !isKeeper(up) && (unitOf(p).name == "" || unitOf(up) != unitOf(p)) {
+			if !isKeeper(up) && (unit.name == "" || unitOf(up) != unit) {
 				continue // nor does it run in the gateway's own unit
 			}
 			seen[up.PID] = true
@@ -38,6 +43,42 @@ func keepers(all, procs []host.Process) (alone, shared []host.Process) {
 		}
 	}
 	return alone, shared
+}
+
+// landlords are the daemons of root's that run, in their own unit, what users ask for, such as a mail server or an SSH server without PAM, by
+// that unit. It is not OpenClaw's because a user had it run something, and goes on for everybody else.
+func landlords(all, procs []host.Process) map[service]host.Process {
+	lodging, ours := map[service]bool{}, map[int]bool{}
+	for _, p := range procs {
+		ours[p.PID] = true
+		if unit := unitOf(p); p.UID != 0 && unit.name != "" && unit.manager == host.SystemManager().String() {
+			lodging[unit] = true
+		}
+	}
+	handOver := []string{"su", "sudo", "runuser", "doas", "(sd-pam)"} // they run one thing for one user
+	hosts := map[service]host.Process{}
+	for _, p := range all {
+		if unit := unitOf(p); lodging[unit] && p.UID == 0 && !ours[p.PID] && !isKeeper(p) && !slices.Contains(handOver, string(p.Comm)) {
+			hosts[unit] = p
+		}
+	}
+	return hosts
+}
+
+// atHome returns the processes, those that lodge in the unit of a landlord without it, and says which units those are.
+func atHome(all, procs []host.Process) (list []host.Process, gaps []string) {
+	hosts := landlords(all, procs)
+	for unit, p := range hosts {
+		gaps = append(gaps, fmt.Sprintf("stopping %s: root's %q (process %d) runs in it what others ask for too; it is left alone, and may start OpenClaw again", unit.name, p.Comm, p.PID))
+	}
+	slices.Sort(gaps)
+	for _, p := range procs {
+		if _, lodges := hosts[unitOf(p)]; lodges && p.UID != 0 {
+			p.Cgroup = ""
+		}
+		list = append(list, p)
+	}
+	return list, gaps
 }
 
 // isKeeper knows supervisors by what they call themselves: PM2's daemon, supervisord, runit, s6, and the helpers of

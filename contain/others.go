@@ -69,10 +69,12 @@ func (c *Containment) verifyOthers(ctx context.Context) []Check {
 // othersOf are the processes of some users that bear no sign of OpenClaw, are no helpers, not stopped and not of the responder's session.
 func othersOf(all []host.Process, users []uint32) []host.Process {
 	responders := withDescendants(all, ancestors(all), users)
+	hosts := landlords(all, slices.DeleteFunc(slices.Clone(all), func(p host.Process) bool { return !slices.Contains(users, p.UID) }))
 	return slices.DeleteFunc(slices.Clone(all), func(p host.Process) bool {
 		theirs := slices.Contains(users, p.UID) || slices.Contains(users, p.EUID)
 		rests := slices.Contains([]string{"Z", "X", "T", "t"}, p.State)
-		return !theirs || rests || p.Role != "" || responders[p.PID] || isHelper(p) || isService(p)
+		_, lodges := hosts[unitOf(p)]
+		return !theirs || rests || p.Role != "" || responders[p.PID] || isHelper(p) || isService(p) && !lodges
 	})
 }
 

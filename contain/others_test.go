@@ -35,3 +35,15 @@ func TestIsHelper(t *testing.T) {
 		t.Error("a deleted program is no helper")
 	}
 }
+
+// TestOthersLodge: what a daemon of root's runs for the agent's user is told, and what root's unit runs as that user alone is not.
+func TestOthersLodge(t *testing.T) {
+	all := []host.Process{
+		{PID: 1000010, PPID: 1, State: "S", Comm: "maild", Cgroup: "0::/system.slice/mail.service"},
+		{PID: 1000011, PPID: 1000010, UID: 1000, State: "S", Comm: "x", Cgroup: "0::/system.slice/mail.service"},
+		{PID: 1000020, PPID: 1, UID: 1000, State: "S", Comm: "app", Cgroup: "0::/system.slice/app.service"},
+	}
+	if others := othersOf(all, []uint32{1000}); len(others) != 1 || others[0].PID != 1000011 {
+		t.Errorf("%+v", others)
+	}
+}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"path"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -73,7 +72,9 @@ func (m Machine) Plan(ctx context.Context, f *Frozen, installs []*openclaw.Insta
 	if m.Mac {
 		shared = nil // their jobs stay: launchd ends what it forgets
 	}
-	units, gaps := m.units(ctx, installs, append(slices.Clone(procs), append(alone, shared...)...))
+	members, gaps := atHome(table.Processes, procs)
+	p.Gaps = append(p.Gaps, gaps...)
+	units, gaps := m.units(ctx, installs, append(members, append(alone, shared...)...))
 	p.Units, p.Gaps = units, append(p.Gaps, gaps...)
 	p.Cron, gaps = m.crontabs()
 	p.Gaps = append(p.Gaps, gaps...)

@@ -73,7 +73,8 @@ func (c *Containment) stopParent(all []host.Process, pr host.Process) string {
 	system := []string{"systemd", "sshd", "dockerd", "containerd", "containerd-shim", "conmon", "cron", "crond", "sudo", "su", "login"}
 	isSystem := slices.ContainsFunc(system, func(s string) bool { return strings.HasPrefix(string(parent.Comm), s) })
 	userManager := parent.Comm == "systemd" && parent.PID != 1
-	if parent.PID == 1 || parent.Role != "" || ancestors(all)[parent.PID] || isSystem && !userManager {
+	serves := parent.UID == 0 && pr.UID != 0 && !isKeeper(parent) // a daemon that runs what users ask for, and what others do
+	if parent.PID == 1 || parent.Role != "" || ancestors(all)[parent.PID] || isSystem && !userManager || serves {
 		return name
 	}
 	ref := refOf(parent)
