@@ -30,7 +30,8 @@ type Unit struct {
 	// Answers says whether the unit's manager was there to be asked.
 	Answers bool `json:"answers"`
 
-	later []string // drop-ins that come after ours, and may take back what it says
+	later  []string // drop-ins that come after ours, and may take back what it says
+	masked bool     // nothing of ours counts, as far as the unit is loaded
 
 	Domain string `json:"domain,omitempty"` // of a job of launchd, such as gui/501; Name is its label
 	Plist  string `json:"plist,omitempty"`  // the file that defines the job, as far as one does
@@ -149,9 +150,13 @@ func (m Machine) show(ctx context.Context, mgr host.Manager, name string) (Unit,
 			Restart: b.get("Restart"), MainPID: b.number("MainPID"), Answers: true,
 		}
 		u.Running = u.Active != "inactive" && u.Active != "failed"
+		u.masked = b.get("LoadState") == "loaded"
 		for _, file := range strings.Fields(b.get("DropInPaths")) {
-			if path.Base(file) > dropInName {
+			switch base := path.Base(file); {
+			case base > dropInName:
 				u.later = append(u.later, file)
+			case base == dropInName:
+				u.masked = !m.isDropIn(file, u)
 			}
 		}
 		return u, b.get("LoadState") != "not-found"
@@ -237,6 +242,36 @@ func dropIn(u Unit) []byte {
 		text += "[Service]\nRestart=no\nRestartForceExitStatus=\nTimeoutStopSec=5s\n"
 	}
 	return []byte(text)
+}
+
+// rivals are a user's drop-ins on the disk that would count instead of ours, or come after it, where no manager is there to be asked.
+func (m Machine) rivals(u Unit) (files []string) {
+	if !u.User {
+		return nil // the system's are root's
+	}
+	config, run := path.Join(m.homeOf(u.UID), ".config/systemd"), fmt.Sprintf("/run/user/%d/systemd", u.UID)
+	for _, dir := range []string{path.Join(config, "user"), path.Join(config, "user.control"), path.Join(run, "user"), path.Join(run, "user.control")} {
+		for _, drops := range []string{u.Name + ".d", path.Ext(u.Name)[1:] + ".d"} {
+			entries, _ := fs.ReadDir(m.Root, openclaw.FSName(path.Join(dir, drops)))
+			for _, e := range entries {
+				file := path.Join(dir, drops, e.Name())
+				if path.Ext(file) == ".conf" && e.Name() >= dropInName && !m.isDropIn(file, u) {
+					files = append(files, file)
+				}
+			}
+		}
+	}
+	return files
+}
+
+// isDropIn says whether a file is the unit's drop-in as we write it. One of a user's own that has the name counts instead of root's.
+func (m Machine) isDropIn(file string, u Unit) bool {
+	owner, err := m.ownerFor(file)
+	if err != nil {
+		return false
+	}
+	_, now, err := host.ReadFile(owner, file)
+	return err == nil && now.SHA256 == digest(string(dropIn(u)))
 }
 
 // enabledBy returns the links by which other units start this one, as paths on the host.

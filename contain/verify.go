@@ -148,11 +148,15 @@ func (c *Containment) verifyUnit(ctx context.Context, u Unit) Check {
 		if now, found := c.show(ctx, mgr, u.Name); found {
 			starts := slices.Contains([]string{"enabled", "enabled-runtime", "linked", "linked-runtime"}, now.Enabled)
 			dead := !now.Running || now.Active == "deactivating" && now.MainPID == 0 // its manager waits for what has ended
-			check.OK = dead && !starts && c.keptDown(u) && len(now.later) == 0
+			check.OK = dead && !starts && c.keptDown(u) && len(now.later) == 0 && !now.masked
 			check.Detail = now.Active + ", " + now.Enabled
 			if len(now.later) > 0 {
 				check.Detail += ", and " + strings.Join(now.later, ", ") + " may let it start"
 				check.Hint = "look at that file, remove it, then openclaw-ir contain again"
+			}
+			if now.masked {
+				check.Detail += ", and what keeps it down does not count: another " + u.Name + ".d/" + dropInName + " stands in its place"
+				check.Hint = "look for that file in the user's home, remove it, then openclaw-ir contain again"
 			}
 			if check.Detail = strings.Trim(check.Detail, ", "); check.OK {
 				check.Detail, check.Hint = check.Detail+", cannot be started", ""
@@ -167,6 +171,11 @@ func (c *Containment) verifyUnit(ctx context.Context, u Unit) Check {
 				return check
 			}
 		}
+	}
+	if rivals := c.rivals(u); len(rivals) > 0 {
+		check.Detail = strings.Join(rivals, ", ") + " may let it start"
+		check.Hint = "look at that file, remove it, then openclaw-ir contain again"
+		return check
 	}
 	if check.OK = c.keptDown(u); check.OK {
 		check.Detail, check.Hint = "its manager does not run, or is held; it cannot be started", ""
