@@ -44,6 +44,8 @@ type Place struct {
 	steps []string   // of JSON: the way to the value
 	held  *string    // the value; a pointer, so that no verb of fmt prints it
 	odd   bool       // it is set here, but not by a plain value
+
+	byUser bool // only what a user wrote names the file
 }
 
 // Syntax is that of the text that holds a credential.
@@ -188,7 +190,8 @@ func (f *authFinder) keepOwn(c *Credential) {
 }
 
 // mayChange returns with whose rights a place may be changed: those of the installation's owner in the owner's own files. In files of
-// root's, such as a unit of the system's, only variables that are OpenClaw's by their name may be.
+// root's, such as a unit of the system's, only variables that are OpenClaw's by their name may be, and not where the agent's own unit names
+// the file: it may be that of another gateway, which would have this one's token then.
 func (f *authFinder) mayChange(p Place) (owner host.Owner, ok bool) {
 	state, err := fs.Stat(f.fsys, openclaw.FSName(f.in.StateDir))
 	if err != nil {
@@ -202,7 +205,7 @@ func (f *authFinder) mayChange(p Place) (owner host.Owner, ok bool) {
 	switch {
 	case m.UID == whose.UID:
 		return host.Owner{UID: whose.UID, GID: whose.GID}, true
-	case m.UID == 0 && p.isVariable() && product.Mentions(p.Name):
+	case m.UID == 0 && p.isVariable() && product.Mentions(p.Name) && !p.byUser:
 		return host.Owner{}, true
 	}
 	return owner, false

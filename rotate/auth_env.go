@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/clawbook/openclaw-ir/internal/host"
 	"github.com/clawbook/openclaw-ir/internal/openclaw"
 )
 
@@ -20,6 +21,7 @@ type environment struct {
 	file   string
 	syntax Syntax
 	text   []byte
+	byUser bool // only a unit that is not root's names it
 }
 
 // read returns a file's text. One that is not there is no gap.
@@ -47,14 +49,14 @@ func (f *authFinder) read(file string) ([]byte, bool) {
 // env of the config, see variable; the profile of a login shell, from which a gateway may be started by hand.
 func (f *authFinder) readEnvironments() {
 	f.readUnits()
-	f.environment(path.Join(f.in.StateDir, ".env"), InDotenv)
+	f.environment(path.Join(f.in.StateDir, ".env"), InDotenv, false)
 	if f.isDefault() { // what follows is shared by all installations of a home and counts for the default one
-		f.environment(path.Join(f.in.Home, ".config/openclaw/gateway.env"), InDotenv)
+		f.environment(path.Join(f.in.Home, ".config/openclaw/gateway.env"), InDotenv, false)
 		f.directory(path.Join(f.in.Home, ".config/environment.d"), ".conf", InSystemd)
 		for _, name := range []string{".profile", ".bash_profile", ".bash_login", ".bashrc", ".zshenv", ".zprofile", ".zshrc"} {
-			f.environment(path.Join(f.in.Home, name), InShell)
+			f.environment(path.Join(f.in.Home, name), InShell, false)
 		}
-		f.environment("/etc/environment", InDotenv)
+		f.environment("/etc/environment", InDotenv, false)
 	}
 	slices.SortStableFunc(f.envs, func(a, b environment) int { return boolInt(isNodeFile(a.file)) - boolInt(isNodeFile(b.file)) })
 }
@@ -62,7 +64,7 @@ func (f *authFinder) readEnvironments() {
 // readUnits reads the service definitions and what they name. EnvironmentFile= wins over Environment=, a later one over an
 // earlier, and a drop-in over what it changes (systemd.exec(5)).
 func (f *authFinder) readUnits() {
-	var files []string
+	var files []environment
 	var units []environment
 	for _, file := range f.unitFiles() {
 		syntax := InUnit
@@ -73,14 +75,16 @@ func (f *authFinder) readUnits() {
 		if !ok {
 			continue
 		}
-		units = append(units, environment{file, syntax, text})
+		units = append(units, environment{file: file, syntax: syntax, text: text})
 		if syntax == InUnit {
-			files = append(files, f.environmentFiles(file, string(text))...)
+			for _, named := range f.environmentFiles(file, string(text)) {
+				files = append(files, environment{file: named, byUser: !f.isRoots(file)})
+			}
 		}
 	}
-	files = append(files, path.Join(f.in.StateDir, "gateway.systemd.env"))
-	for _, file := range slices.Backward(files) {
-		f.environment(file, InSystemd)
+	files = append(files, environment{file: path.Join(f.in.StateDir, "gateway.systemd.env")})
+	for _, e := range slices.Backward(files) {
+		f.environment(e.file, InSystemd, e.byUser)
 	}
 	f.directory(path.Join(f.in.StateDir, "service-env"), ".env", InShell) // a wrapper script reads them
 	slices.Reverse(units)
@@ -92,7 +96,7 @@ func (f *authFinder) directory(dir, ext string, syntax Syntax) {
 	entries, _ := fs.ReadDir(f.fsys, openclaw.FSName(dir))
 	for _, e := range entries {
 		if path.Ext(e.Name()) == ext {
-			f.environment(path.Join(dir, e.Name()), syntax)
+			f.environment(path.Join(dir, e.Name()), syntax, false)
 		}
 	}
 }
@@ -113,13 +117,23 @@ func (f *authFinder) isDefault() bool {
 }
 
 // environment adds a file, once, whatever names it.
-func (f *authFinder) environment(file string, syntax Syntax) {
-	if slices.ContainsFunc(f.envs, func(e environment) bool { return e.file == file }) {
+func (f *authFinder) environment(file string, syntax Syntax, byUser bool) {
+	if i := slices.IndexFunc(f.envs, func(e environment) bool { return e.file == file }); i >= 0 {
+		f.envs[i].byUser = f.envs[i].byUser && byUser
 		return
 	}
 	if text, ok := f.read(file); ok {
-		f.envs = append(f.envs, environment{file, syntax, text})
+		f.envs = append(f.envs, environment{file, syntax, text, byUser})
 	}
+}
+
+// isRoots reports a file of root's. In a home its name may be a link of the user's.
+func (f *authFinder) isRoots(file string) bool {
+	if home := f.in.Home; path.IsAbs(home) && home != "/" && openclaw.Within(file, home) {
+		return false
+	}
+	fi, err := fs.Stat(f.fsys, openclaw.FSName(file))
+	return err == nil && host.Meta(fi).UID == 0
 }
 
 // unitFiles returns the service definitions of the gateway and their drop-ins: those that were found, and those with
@@ -231,7 +245,7 @@ func (f *authFinder) flags(flag string) (places []Place) {
 
 // placesIn is none or one place: all settings of a name in one text change together, and the last counts.
 func (f *authFinder) placesIn(e environment, name string) []Place {
-	p := Place{File: e.file, Syntax: e.syntax, Name: name}
+	p := Place{File: e.file, Syntax: e.syntax, Name: name, byUser: e.byUser}
 	spans, err := p.spans(e.text)
 	if err == nil && variableName(spans[len(spans)-1].old) != "" {
 		err = errNotPlain // it passes another variable on

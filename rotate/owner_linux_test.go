@@ -23,11 +23,12 @@ func TestOthersFilesAreNotChanged(t *testing.T) {
 		victim string // beside the home
 		uid    int
 	}{
-		"root's file":         {`{gateway: {auth: {token: {source: "file", provider: "p", id: "value"}}}, secrets: {providers: {p: {source: "file", path: "VICTIM", mode: "singleValue"}}}}`, "ssh-ed25519 AAAA root", 0},
-		"another user's file": {`{gateway: {auth: {token: {source: "file", provider: "p", id: "value"}}}, secrets: {providers: {p: {source: "file", path: "VICTIM", mode: "singleValue"}}}}`, "alice's own", alice},
-		"a link as config":    {"", `{gateway: {auth: {token: "alice's token"}}}`, alice},
-		"an included link":    {`{$include: "link.json"}`, `{gateway: {auth: {token: "alice's token"}}}`, alice},
-		"a link as .env":      {`{gateway: {auth: {token: "${PATH}"}}}`, "PATH=/usr/bin\n", 0},
+		"root's file":                        {`{gateway: {auth: {token: {source: "file", provider: "p", id: "value"}}}, secrets: {providers: {p: {source: "file", path: "VICTIM", mode: "singleValue"}}}}`, "ssh-ed25519 AAAA root", 0},
+		"another user's file":                {`{gateway: {auth: {token: {source: "file", provider: "p", id: "value"}}}, secrets: {providers: {p: {source: "file", path: "VICTIM", mode: "singleValue"}}}}`, "alice's own", alice},
+		"a link as config":                   {"", `{gateway: {auth: {token: "alice's token"}}}`, alice},
+		"an included link":                   {`{$include: "link.json"}`, `{gateway: {auth: {token: "alice's token"}}}`, alice},
+		"a file that the agent's unit names": {`{gateway: {mode: "local"}}`, "OPENCLAW_GATEWAY_TOKEN=another-gateways\n", 0},
+		"a link as .env":                     {`{gateway: {auth: {token: "${PATH}"}}}`, "PATH=/usr/bin\n", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -53,6 +54,17 @@ func TestOthersFilesAreNotChanged(t *testing.T) {
 				}
 				link(t, victim, filepath.Join(state, "link.json"))
 				link(t, victim, filepath.Join(state, ".env"))
+			}
+			if strings.HasPrefix(tc.victim, "OPENCLAW_") {
+				unit := filepath.Join(dir, "home/.config/systemd/user/openclaw-gateway.service")
+				for _, err := range []error{
+					os.Remove(filepath.Join(state, ".env")), os.MkdirAll(filepath.Dir(unit), 0o755),
+					os.WriteFile(unit, []byte("[Service]\nEnvironmentFile="+victim+"\n"), 0o644), os.Chown(unit, agent, agent),
+				} {
+					if err != nil {
+						t.Fatal(err)
+					}
+				}
 			}
 			root, err := host.OpenRoot("/")
 			if err != nil {
