@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"net/netip"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -207,8 +208,20 @@ func readNetwork(ctx context.Context, m Machine) (network, error) {
 
 // isSSHD tells root's own SSH daemon: sshd, sshd-session since OpenSSH 9.8, or dropbear.
 func isSSHD(p host.Process) bool {
-	comm := string(p.Comm)
-	return p.EUID == 0 && (comm == "sshd" || strings.HasPrefix(comm, "sshd-") || comm == "dropbear")
+	name := programOf(p)
+	return name == "sshd" || strings.HasPrefix(name, "sshd-") || strings.HasPrefix(name, "sshd.") || strings.HasPrefix(name, "dropbear")
+}
+
+// programOf is the name of the program that a process of root's runs, by its file; "" if somebody else started it. The process's own name
+// tells nothing: a user runs what is set-user-ID by any name, and hands it a socket.
+func programOf(p host.Process) string {
+	switch {
+	case p.UID != 0 || p.EUID != 0:
+		return ""
+	case p.Exe == "": // we are not root
+		return string(p.Comm)
+	}
+	return path.Base(strings.TrimSuffix(string(p.Exe), " (deleted)"))
 }
 
 // ssh returns the ports that SSH is served on, 22 if none is seen, and the connections to them. A listening socket of a session is
@@ -310,9 +323,9 @@ func (n network) tunnels(m Machine) (ports []uint16) {
 		}
 		vpn := len(s.PIDs) == 0 && s.UID == 0
 		for _, pid := range s.PIDs {
-			switch p := n.processes[pid]; string(p.Comm) {
+			switch programOf(n.processes[pid]) {
 			case "tailscaled", "openvpn", "wireguard-go", "charon", "charon-systemd", "pluto", "zerotier-one":
-				vpn = vpn || p.EUID == 0
+				vpn = true
 			}
 		}
 		if vpn && len(ports) < 16 {

@@ -62,6 +62,14 @@ func (p *procTree) process(pid, ppid, uid int, comm, environ string) {
 	p.link("net:[1]", dir+"ns/net")
 }
 
+// becameRoot makes a process that a user started under some name, and that is root because its program, su, is set-user-ID. Some
+// programs make root of the real user as well.
+func (p *procTree) becameRoot(pid int, comm string, uid int) {
+	p.process(pid, 1, 0, comm, "")
+	p.put(fmt.Sprintf("proc/%d/status", pid), fmt.Sprintf("Uid:\t%d\t0\t0\t0\nGid:\t0\t0\t0\t0\n", uid))
+	p.link("/usr/bin/su", fmt.Sprintf("proc/%d/exe", pid))
+}
+
 // socket makes a socket of IPv6's table, where one of IPv4's is mapped.
 func (p *procTree) socket(proto, local, remote, state string, uid int, pids ...int) {
 	p.inode++
@@ -156,10 +164,13 @@ func TestResponder(t *testing.T) {
 		{"forged sshd", func(p *procTree) { // neither what a user calls sshd, nor where root's sshd forwards to or from
 			p.process(30, 1, 1000, "sshd", "")
 			p.socket("tcp", "[::]:4444", "[::]:0", listen, 1000, 30)
+			p.becameRoot(31, "sshd", 1000)
+			p.becameRoot(32, "sshd", 0)
+			p.socket("tcp", "[::]:5555", "[::]:0", listen, 1000, 31, 32)
 			p.socket("tcp", "[::ffff:198.51.100.7]:2222", "[::ffff:192.0.2.66]:1", estab, 1000, 30)
 			p.socket("tcp", "[::]:6010", "[::]:0", listen, 0, 20)
 			p.socket("tcp", "[::ffff:198.51.100.7]:41000", "[::ffff:192.0.2.66]:443", estab, 0, 20)
-		}, "", nil, []string{sudo}},
+		}, "", []string{"192.0.2.7"}, []string{sudo, "2222/tcp from 192.0.2.7 by --allow-from"}},
 		{"socket activation", func(p *procTree) {
 			p.process(10, 1, 0, "cron", "")
 			p.socket("tcp", "[::]:2222", "[::]:0", listen, 0, 1)
@@ -204,6 +215,8 @@ func TestTunnels(t *testing.T) {
 	p.process(40, 1, 0, "tailscaled", "")
 	p.process(41, 1, 0, "dnsmasq", "")
 	p.process(42, 1, 1000, "openvpn", "")
+	p.becameRoot(43, "openvpn", 0)
+	p.socket("udp", "[::]:1195", "[::]:0", "07", 1000, 43)
 	p.socket("udp", "[::]:41641", "[::]:0", "07", 0, 40)
 	p.socket("udp", "[::]:53", "[::]:0", "07", 0, 41)
 	p.socket("udp", "[::]:1194", "[::]:0", "07", 1000, 42)
