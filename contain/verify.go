@@ -93,6 +93,7 @@ func (m Machine) isStopped(r Ref) bool {
 // Verify looks whether everything is as the plan wanted it. It changes nothing.
 func (c *Containment) Verify(ctx context.Context) []Check {
 	checks := append([]Check{c.verifyProcesses(ctx)}, c.verifyOthers(ctx)...)
+	checks = append(checks, c.verifyStarts(ctx)...)
 	for _, u := range c.Journal.Units {
 		checks = append(checks, c.verifyUnit(ctx, u))
 	}
