@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/clawbook/openclaw-ir/internal/host"
 	"github.com/clawbook/openclaw-ir/internal/openclaw"
 )
 
@@ -78,8 +80,9 @@ func (m Machine) Plan(ctx context.Context, f *Frozen, installs []*openclaw.Insta
 	p.Units, p.Gaps = units, append(p.Gaps, gaps...)
 	p.Cron, gaps = m.crontabs()
 	p.Gaps = append(p.Gaps, gaps...)
-	p.Ports = gatewayPorts(installs, containers)
-	if !m.Mac {
+	if p.Ports = gatewayPorts(installs, containers); !m.Mac {
+		gaps = p.leaveOthersPorts(ctx, m, installs)
+		p.Gaps = append(p.Gaps, gaps...)
 		p.Ports = unique(append(p.Ports, m.publishedPorts(ctx, p.Ports)...))
 	}
 	m.planOptions(ctx, p, installs, o)
@@ -117,6 +120,51 @@ func gatewayPorts(installs []*openclaw.Installation, containers []Container) []i
 		ports = append(ports, c.Ports...)
 	}
 	return unique(ports)
+}
+
+// leaveOthersPorts takes out of the plan the ports that only a configuration calls the gateway's and that somebody else serves: the agent
+// writes the configuration, and must not have another service closed.
+func (p *Plan) leaveOthersPorts(ctx context.Context, m Machine, installs []*openclaw.Installation) (gaps []string) {
+	sure := gatewayPorts(nil, p.Containers)
+	if !slices.ContainsFunc(p.Ports, func(port int) bool { return !slices.Contains(sure, port) }) {
+		return nil
+	}
+	net, err := readNetwork(ctx, m)
+	if err != nil {
+		return []string{"who serves the gateway's ports: " + err.Error()}
+	}
+	owners := map[uint32]bool{}
+	for _, in := range installs {
+		if owner, err := in.Owner(m.Root); err == nil {
+			owners[owner.UID] = true
+		}
+	}
+	p.Ports = slices.DeleteFunc(p.Ports, func(port int) bool {
+		holder, others := net.servedByOthers(port, owners)
+		if others = others && !slices.Contains(sure, port); others {
+			gaps = append(gaps, fmt.Sprintf("closing %d/tcp: a configuration calls it the gateway's, and %q (process %d) serves it; it is not closed as the gateway's", port, holder.Comm, holder.PID))
+		}
+		return others
+	})
+	return gaps
+}
+
+// servedByOthers says whether a TCP port is listened on, and by none of the owners' processes, OpenClaw's, or the system's first, which listens
+// for others. It returns one that does.
+func (n network) servedByOthers(port int, owners map[uint32]bool) (holder host.Process, others bool) {
+	for _, s := range n.sockets {
+		if s.State != "LISTEN" || int(s.Local.Port()) != port {
+			continue
+		}
+		for _, pid := range s.PIDs {
+			holder = n.processes[pid]
+			if pid == 1 || owners[holder.UID] || holder.Role != "" {
+				return holder, false
+			}
+			others = true
+		}
+	}
+	return holder, others
 }
 
 // Stops says in one phrase what is stopped.
