@@ -578,19 +578,25 @@ func (x *rotation) end(text string, open int) error {
 	return nil
 }
 
-// formerValues are the values that a credential had in the versions of the config that lie beside it.
+// formerValues are the values that a credential had in the versions of the config that lie beside it. They are asked of the gateway, so those
+// that lie in files of somebody else's, to which such a version may lead, are none.
 func (x *rotation) formerValues(h *held, c rotate.Credential, now string) (old []string) {
 	names, err := filepath.Glob(h.ConfigPath + ".*")
 	if err != nil {
 		return nil
 	}
+	known := c.Values()
 	for _, name := range names {
 		former := *h.Installation
 		former.ConfigPath = name
 		former.Config, _ = openclaw.LoadConfig(x.root, name)
-		v := former.Config.String(strings.Split(c.Name, ".")...)
-		if v != "" && v != now && !strings.HasPrefix(v, "${") && !slices.Contains(old, v) {
-			old = append(old, v)
+		found, _ := rotate.FindCredentials(x.root, &former)
+		for _, f := range found {
+			for _, v := range f.Values() {
+				if f.Name == c.Name && v != now && !slices.Contains(known, v) {
+					old, known = append(old, v), append(known, v)
+				}
+			}
 		}
 	}
 	return old
