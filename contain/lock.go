@@ -19,6 +19,9 @@ func (m Machine) planLocks(p *Plan, installs []*openclaw.Installation) {
 		if err != nil {
 			p.Gaps = append(p.Gaps, "locking "+in.ConfigPath+": "+err.Error())
 		}
+		for _, other := range in.Others {
+			notes = append(notes, other+": it may be the config as well as "+in.ConfigPath+", which is closed")
+		}
 		p.Locks, p.Unlocked = append(p.Locks, found...), append(p.Unlocked, notes...)
 	}
 }

@@ -15,6 +15,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/clawbook/openclaw-ir/internal/host"
 	"github.com/clawbook/openclaw-ir/internal/json5"
 	"github.com/clawbook/openclaw-ir/internal/openclaw"
 	"github.com/clawbook/openclaw-ir/internal/statetest"
@@ -510,5 +511,20 @@ func TestLockConfigReadsWhatConfigRead(t *testing.T) {
 	locked, _, notes := lockState(t, config.Path, texts)
 	if len(gaps) > 0 || len(notes) > 0 || !strings.Contains(string(locked[filepath.Join(dir, "a.json5")]), `bind: "loopback"`) {
 		t.Errorf("%q, gaps %v, notes %q", locked, gaps, notes)
+	}
+}
+
+// TestOtherConfigStaysOpen: a config that may be the installation's as well is told.
+func TestOtherConfigStaysOpen(t *testing.T) {
+	root, err := host.OpenRoot("/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	dir := t.TempDir()
+	p, in := &Plan{}, &openclaw.Installation{StateDir: dir, ConfigPath: filepath.Join(dir, "none.json"), Others: []string{"/home/claw/.openclaw/openclaw.json"}}
+	Machine{Root: root, UID: os.Geteuid()}.planLocks(p, []*openclaw.Installation{in})
+	if len(p.Unlocked) != 1 || !strings.Contains(p.Unlocked[0], in.Others[0]) {
+		t.Errorf("told: %q", p.Unlocked)
 	}
 }

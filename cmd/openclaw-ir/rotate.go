@@ -172,6 +172,9 @@ func (x *rotation) find() error {
 		h.running = slices.ContainsFunc(table.Processes, func(p host.Process) bool {
 			return p.UID == h.owner.UID && p.Role == host.RoleGateway && p.State != "Z"
 		})
+		for _, other := range in.Others {
+			x.gaps([]openclaw.Gap{{Path: other, What: "may be the config as well as " + in.ConfigPath + ": no secret of it is replaced; look which one a gateway starts with, replace them there by hand, or take the other away and rotate again"}})
+		}
 		x.installs = append(x.installs, h)
 		x.read(h)
 	}

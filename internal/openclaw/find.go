@@ -287,6 +287,9 @@ func (f *finder) take(c candidate, own bool) {
 	strange := !own && in.stranger == ""
 	if c.configPath != "" && c.configPath != in.ConfigPath && (in.ConfigPath != "" || strange) {
 		in.note(fmt.Sprintf("%s names another config than the one read: %s", c.by, c.configPath))
+		if !strange && !slices.Contains(in.Others, c.configPath) {
+			in.Others = append(in.Others, c.configPath)
+		}
 	} else if c.configPath != "" {
 		in.ConfigPath = c.configPath
 	}
@@ -348,6 +351,8 @@ func (in *Installation) read(fsys fs.FS) []Gap {
 				break
 			}
 		}
+	} else if own := path.Join(in.StateDir, configNames[0]); own != in.ConfigPath && exists(fsys, own) && !slices.Contains(in.Others, own) {
+		in.Others = append(in.Others, own)
 	}
 	config, gaps := LoadConfig(fsys, in.ConfigPath)
 	in.Config = config

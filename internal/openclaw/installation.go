@@ -56,6 +56,7 @@ type Installation struct {
 	LogDirs     []string `json:"log_dirs"`
 	LogFile     string   `json:"log_file,omitempty"` // logging.file of the config
 	Notes       []string `json:"notes,omitempty"`
+	Others      []string `json:"other_configs,omitempty"` // that a gateway may start with as well as with ConfigPath
 	Config      *Config  `json:"-"`
 
 	stranger string // what names it, where that is nothing of root's nor of whom it belongs to

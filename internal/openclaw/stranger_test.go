@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"runtime"
+	"slices"
 	"syscall"
 	"testing"
 	"testing/fstest"
@@ -85,5 +86,22 @@ func TestStrangerMovesNothing(t *testing.T) {
 	installs, _ := Find(fsys, FindOptions{})
 	if in := installs[0]; len(installs) != 1 || in.ConfigPath != "/root/.openclaw/openclaw.json" || in.Profile != "" || in.stranger != "" {
 		t.Errorf("%d installations, %+v", len(installs), in)
+	}
+}
+
+// TestOtherConfigs: a config that a process names does not hide the one that a gateway starts with by itself.
+func TestOtherConfigs(t *testing.T) {
+	const state, process = "home/claw/.openclaw/", "OPENCLAW_STATE_DIR=/home/claw/.openclaw\x00OPENCLAW_CONFIG_PATH="
+	for name, tc := range map[string]struct{ files, want []string }{
+		"its own alone":            {[]string{state + "openclaw.json", config}, nil},
+		"another":                  {[]string{state + "openclaw.json", config, "proc/7/environ", process + "/tmp/decoy.json"}, []string{"/home/claw/.openclaw/openclaw.json"}},
+		"another, none of its own": {[]string{state + "logs/x", "", "proc/7/environ", process + "/tmp/decoy.json"}, nil},
+		"its own, by name":         {[]string{state + "openclaw.json", config, "proc/7/environ", process + "/home/claw/.openclaw/openclaw.json"}, nil},
+		"two":                      {[]string{state + "logs/x", "", "proc/7/environ", process + "/tmp/a.json", "proc/8/environ", process + "/tmp/b.json"}, []string{"/tmp/b.json"}},
+	} {
+		installs, _ := Find(hostFS(tc.files...), FindOptions{})
+		if len(installs) != 1 || !slices.Equal(installs[0].Others, tc.want) {
+			t.Errorf("%s: %d installations, %+v", name, len(installs), installs)
+		}
 	}
 }
