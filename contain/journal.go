@@ -52,6 +52,7 @@ type Journal struct {
 	Firewall   *Firewall   `json:"firewall,omitempty"`
 	DeadMan    *DeadMan    `json:"dead_man,omitempty"`
 	Ports      []int       `json:"ports,omitempty"` // of the gateways
+	Users      []uint32    `json:"users,omitempty"` // whose installations there are
 	Kept       string      `json:"kept,omitempty"`  // the bundle that holds what stopping lost
 }
 

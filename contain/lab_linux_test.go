@@ -15,6 +15,7 @@ import (
 	"github.com/clawbook/openclaw-ir/contain"
 	"github.com/clawbook/openclaw-ir/internal/casefile"
 	"github.com/clawbook/openclaw-ir/internal/host"
+	"github.com/clawbook/openclaw-ir/internal/openclaw"
 )
 
 // inLab runs the calling test again in process and mount namespaces of its own, where it may freeze and kill what it likes,
@@ -229,6 +230,42 @@ func TestEscapedIsTold(t *testing.T) {
 	told := fmt.Sprint(append(c.Stop(ctx, p), c.Watch(ctx, p, func() {})))
 	told += fmt.Sprint(c.Verify(ctx))
 	if acts(t, out) && !strings.Contains(told, "with no sign of OpenClaw") {
+		t.Errorf("it goes on, and nobody is told: %s", told)
+	}
+}
+
+// TestShedIsTold: an agent that shed every sign before anybody came, so that there is nothing to stop, is told of all the same.
+func TestShedIsTold(t *testing.T) {
+	if !inLab(t) {
+		return
+	}
+	ctx, m, dir := context.Background(), machine(t), t.TempDir()
+	for _, err := range []error{os.Chmod(filepath.Dir(dir), 0o755), os.Chmod(dir, 0o755), os.Chown(dir, 64001, 64001)} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	agent := exec.Command("sleep", "60")
+	agent.Env, agent.SysProcAttr = []string{"X=1"}, &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 64001, Gid: 64001}}
+	if err := agent.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() { _ = agent.Wait() }()
+	t.Cleanup(func() { _ = syscall.Kill(-1, syscall.SIGKILL); time.Sleep(50 * time.Millisecond) })
+	f, err := m.Freeze(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := m.Plan(ctx, f, []*openclaw.Installation{{StateDir: dir}}, contain.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := contain.Begin(ctx, m, openCase(t), f, "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Stop(ctx, p)
+	if told := fmt.Sprint(c.Verify(ctx)); !strings.Contains(told, strconv.Itoa(agent.Process.Pid)+` ("sleep"`) {
 		t.Errorf("it goes on, and nobody is told: %s", told)
 	}
 }

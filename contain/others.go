@@ -85,7 +85,8 @@ func listed(words []string) string {
 	return strings.Join(words, ", ")
 }
 
-// agentUsers are the users whom what was stopped belonged to. What runs as root beside an agent of root's is the system.
+// agentUsers are the users whose installations there are, and whom what was stopped belonged to: an agent that shed every sign before
+// anybody came leaves nothing to stop. What runs as root beside an agent of root's is the system.
 func (c *Containment) agentUsers() (users []uint32) {
 	add := func(uid uint32) {
 		if uid != 0 && !slices.Contains(users, uid) {
@@ -96,6 +97,9 @@ func (c *Containment) agentUsers() (users []uint32) {
 		if r.Role != RoleKeeper {
 			add(r.UID)
 		}
+	}
+	for _, uid := range c.Journal.Users {
+		add(uid)
 	}
 	for _, u := range c.Journal.Units {
 		if u.User {

@@ -30,6 +30,7 @@ type Plan struct {
 	Locks      []Lock      `json:"locks,omitempty"`
 	Unlocked   []string    `json:"unlocked,omitempty"` // what a configuration cannot close
 	Ports      []int       `json:"ports"`              // of the gateways
+	Users      []uint32    `json:"users,omitempty"`    // whose installations there are
 	// Gaps says what could not be looked at, and so may be missing here.
 	Gaps []string `json:"gaps"`
 }
@@ -80,8 +81,13 @@ func (m Machine) Plan(ctx context.Context, f *Frozen, installs []*openclaw.Insta
 	p.Units, p.Gaps = units, append(p.Gaps, gaps...)
 	p.Cron, gaps = m.crontabs()
 	p.Gaps = append(p.Gaps, gaps...)
+	for _, in := range installs {
+		if owner, err := in.Owner(m.Root); err == nil && !slices.Contains(p.Users, owner.UID) {
+			p.Users = append(p.Users, owner.UID)
+		}
+	}
 	if p.Ports = gatewayPorts(installs, containers); !m.Mac {
-		gaps = p.leaveOthersPorts(ctx, m, installs)
+		gaps = p.leaveOthersPorts(ctx, m)
 		p.Gaps = append(p.Gaps, gaps...)
 		p.Ports = unique(append(p.Ports, m.publishedPorts(ctx, p.Ports)...))
 	}
@@ -124,7 +130,7 @@ func gatewayPorts(installs []*openclaw.Installation, containers []Container) []i
 
 // leaveOthersPorts takes out of the plan the ports that only a configuration calls the gateway's and that somebody else serves: the agent
 // writes the configuration, and must not have another service closed.
-func (p *Plan) leaveOthersPorts(ctx context.Context, m Machine, installs []*openclaw.Installation) (gaps []string) {
+func (p *Plan) leaveOthersPorts(ctx context.Context, m Machine) (gaps []string) {
 	sure := gatewayPorts(nil, p.Containers)
 	if !slices.ContainsFunc(p.Ports, func(port int) bool { return !slices.Contains(sure, port) }) {
 		return nil
@@ -133,14 +139,8 @@ func (p *Plan) leaveOthersPorts(ctx context.Context, m Machine, installs []*open
 	if err != nil {
 		return []string{"who serves the gateway's ports: " + err.Error()}
 	}
-	owners := map[uint32]bool{}
-	for _, in := range installs {
-		if owner, err := in.Owner(m.Root); err == nil {
-			owners[owner.UID] = true
-		}
-	}
 	p.Ports = slices.DeleteFunc(p.Ports, func(port int) bool {
-		holder, others := net.servedByOthers(port, owners)
+		holder, others := net.servedByOthers(port, p.Users)
 		if others = others && !slices.Contains(sure, port); others {
 			gaps = append(gaps, fmt.Sprintf("closing %d/tcp: a configuration calls it the gateway's, and %q (process %d) serves it; it is not closed as the gateway's", port, holder.Comm, holder.PID))
 		}
@@ -151,14 +151,14 @@ func (p *Plan) leaveOthersPorts(ctx context.Context, m Machine, installs []*open
 
 // servedByOthers says whether a TCP port is listened on, and by none of the owners' processes, OpenClaw's, or the system's first, which listens
 // for others. It returns one that does.
-func (n network) servedByOthers(port int, owners map[uint32]bool) (holder host.Process, others bool) {
+func (n network) servedByOthers(port int, owners []uint32) (holder host.Process, others bool) {
 	for _, s := range n.sockets {
 		if s.State != "LISTEN" || int(s.Local.Port()) != port {
 			continue
 		}
 		for _, pid := range s.PIDs {
 			holder = n.processes[pid]
-			if pid == 1 || owners[holder.UID] || holder.Role != "" {
+			if pid == 1 || slices.Contains(owners, holder.UID) || holder.Role != "" {
 				return holder, false
 			}
 			others = true

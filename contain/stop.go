@@ -16,7 +16,7 @@ import (
 // Stop tells every supervisor to stay down, then kills what is frozen, without ever thawing it: SIGTERM would make
 // a busy gateway go on executing for five minutes. Doing it again finishes what an earlier run left.
 func (c *Containment) Stop(ctx context.Context, p *Plan) []Check {
-	c.Journal.Ports = unique(append(c.Journal.Ports, p.Ports...))
+	c.Journal.Ports, c.Journal.Users = unique(append(c.Journal.Ports, p.Ports...)), unique(append(c.Journal.Users, p.Users...))
 	checks := c.keepDown(ctx, p.Units)
 	for _, f := range p.Cron {
 		checks = append(checks, c.done("disable", f.Why+" in "+f.Path, c.make(f, nil), "edit "+f.Path+" by hand"))
