@@ -151,6 +151,26 @@ func TestForgedContainer(t *testing.T) {
 	}
 }
 
+// TestSeats: a shell that the responder came in by is none of OpenClaw's, whatever its name; a gateway that started us is, and so is a shell
+// that did not.
+func TestSeats(t *testing.T) {
+	const far = 1 << 23 // beyond any process of this machine
+	found := actors([]host.Process{
+		{PID: os.Getpid(), PPID: far},
+		{PID: far, PPID: far + 1, Exe: "/usr/bin/bash", Role: host.RoleGateway},
+		{PID: far + 1, PPID: far + 2, Exe: "/usr/bin/node", Role: host.RoleGateway},
+		{PID: far + 2, PPID: 1, Exe: "/usr/bin/tmux (deleted)", Role: host.RoleCLI},
+		{PID: far + 3, PPID: far, Exe: "/usr/bin/bash", Role: host.RoleGateway},
+	}, nil)
+	var pids []int
+	for _, p := range found {
+		pids = append(pids, p.PID-far)
+	}
+	if diff := cmp.Diff([]int{1, 3}, pids); diff != "" {
+		t.Errorf("actors (-want +got):\n%s", diff)
+	}
+}
+
 // TestKeepers tells what starts the gateway again from what a person sits at.
 func TestKeepers(t *testing.T) {
 	argv := func(words ...host.Text) []host.Text { return words }

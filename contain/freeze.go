@@ -212,20 +212,29 @@ func refOf(p host.Process) Ref {
 	return Ref{PID: p.PID, Start: p.Start, UID: p.UID, Role: p.Role, Name: p.Comm}
 }
 
-// actors are the processes that act for OpenClaw, and those that also says so of. We ourselves are none, nor is the
-// shell that started us if it only inherited the agent's environment: the responder sits there. A zombie acts no more.
+// actors are the processes that act for OpenClaw, and those that also says so of. We ourselves are none, nor is what
+// started us if it only inherited the agent's environment, or is a shell or the like by whatever name the agent's start-up files gave it: the
+// responder sits there. A zombie acts no more.
 func actors(list []host.Process, also func(host.Process) bool) []host.Process {
 	up := ancestors(list)
 	inherited := []string{host.RoleExec, host.RoleService, host.RoleUnit, host.RoleDescendant}
 	var found []host.Process
 	for _, p := range list {
 		acts := p.Role != "" || also != nil && also(p)
-		spared := p.PID == 1 || p.PID == os.Getpid() || up[p.PID] && slices.Contains(inherited, p.Role)
+		spared := p.PID == 1 || p.PID == os.Getpid() || up[p.PID] && (slices.Contains(inherited, p.Role) || isSeat(p))
 		if acts && !spared && p.State != "Z" && p.State != "X" {
 			found = append(found, p)
 		}
 	}
 	return found
+}
+
+// seats are the programs that a responder sits at or came in by. They run nothing of OpenClaw's themselves.
+var seats = []string{"sh", "bash", "dash", "zsh", "fish", "ksh", "busybox", "tmux", "screen", "mosh-server", "sudo", "su", "doas", "login", "sshd", "sshd-session", "dropbear"}
+
+// isSeat knows a program by its file, as the kernel tells.
+func isSeat(p host.Process) bool {
+	return slices.Contains(seats, path.Base(strings.TrimSuffix(string(p.Exe), " (deleted)")))
 }
 
 // freezeCgroup freezes the cgroup of version 2 that a process is in, if OpenClaw's unit or a container is alone in it.
