@@ -203,12 +203,23 @@ func (f *authFinder) mayChange(p Place) (owner host.Owner, ok bool) {
 	}
 	whose, m := host.Meta(state), host.Meta(fi)
 	switch {
+	case (p.Syntax == InSecret || p.Syntax == InWhole) && !f.isOpenClaws(p.File, whose.UID):
+		return owner, false
 	case m.UID == whose.UID:
 		return host.Owner{UID: whose.UID, GID: whose.GID}, true
 	case m.UID == 0 && p.isVariable() && product.Mentions(p.Name) && !p.byUser:
 		return host.Owner{}, true
 	}
 	return owner, false
+}
+
+// isOpenClaws reports a file of secrets that may be OpenClaw's: one that lies with its state or is named for it, or anywhere where the agent is
+// not root, but for where the keys lie by which people log in. The agent writes which file that is, and may name another program's.
+func (f *authFinder) isOpenClaws(file string, owner uint32) bool {
+	if openclaw.Within(file, f.in.StateDir) || product.Mentions(file) {
+		return true
+	}
+	return owner != 0 && !strings.Contains(file, "/.ssh/")
 }
 
 // isVariable reports that the place is a variable of an environment.

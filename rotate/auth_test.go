@@ -127,19 +127,19 @@ func TestFindCredentials(t *testing.T) {
 			"reference to a file",
 			files{
 				state + "/openclaw.json": `{gateway: {auth: {token: {source: "file", provider: "f", id: "/a~1b/x"}}},
-					secrets: {providers: {f: {source: "file", path: "~/s.json"}}}}`,
-				"/home/claw/s.json": `{"a/b": {"x": "f1"}}`,
+					secrets: {providers: {f: {source: "file", path: "~/openclaw-s.json"}}}}`,
+				"/home/claw/openclaw-s.json": `{"a/b": {"x": "f1"}}`,
 			},
-			"gateway.auth.token: s.json secret /a~1b/x *", "f1", "",
+			"gateway.auth.token: openclaw-s.json secret /a~1b/x *", "f1", "",
 		},
 		{
 			"reference to a whole file",
 			files{
 				state + "/openclaw.json": `{gateway: {auth: {token: {source: "file", provider: "f", id: "value"}}},
-					secrets: {providers: {f: {source: "file", path: "/home/claw/s.txt", mode: "singleValue"}}}}`,
-				"/home/claw/s.txt": "f1\n",
+					secrets: {providers: {f: {source: "file", path: "/home/claw/openclaw-s.txt", mode: "singleValue"}}}}`,
+				"/home/claw/openclaw-s.txt": "f1\n",
 			},
-			"gateway.auth.token: s.txt whole value *", "f1", "",
+			"gateway.auth.token: openclaw-s.txt whole value *", "f1", "",
 		},
 		{
 			"reference to a program",

@@ -25,6 +25,7 @@ func TestOthersFilesAreNotChanged(t *testing.T) {
 	}{
 		"root's file":                        {`{gateway: {auth: {token: {source: "file", provider: "p", id: "value"}}}, secrets: {providers: {p: {source: "file", path: "VICTIM", mode: "singleValue"}}}}`, "ssh-ed25519 AAAA root", 0},
 		"another user's file":                {`{gateway: {auth: {token: {source: "file", provider: "p", id: "value"}}}, secrets: {providers: {p: {source: "file", path: "VICTIM", mode: "singleValue"}}}}`, "alice's own", alice},
+		"a line of the agent's own":          {`{gateway: {auth: {token: {source: "file", provider: "p", id: "value"}}}, secrets: {providers: {p: {source: "file", path: "VICTIM", mode: "singleValue"}}}}`, "ssh-ed25519 AAAA responder", agent},
 		"a link as config":                   {"", `{gateway: {auth: {token: "alice's token"}}}`, alice},
 		"an included link":                   {`{$include: "link.json"}`, `{gateway: {auth: {token: "alice's token"}}}`, alice},
 		"a file that the agent's unit names": {`{gateway: {mode: "local"}}`, "OPENCLAW_GATEWAY_TOKEN=another-gateways\n", 0},
@@ -98,5 +99,20 @@ func link(t *testing.T, target, name string) {
 	t.Helper()
 	if err := os.Symlink(target, name); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestOpenClawsFiles: the agent's config names which file holds a secret, and so could name the key by which the responder logs in, or where
+// the agent is root any file of the system's.
+func TestOpenClawsFiles(t *testing.T) {
+	f := &authFinder{in: &openclaw.Installation{StateDir: "/srv/state"}}
+	for file, want := range map[string][2]bool{ // of an agent that is root, of any other
+		"/srv/state/s.json": {true, true}, "/etc/openclaw/token": {true, true},
+		"/home/claw/token": {false, true}, "/etc/machine-id": {false, true},
+		"/root/.ssh/authorized_keys": {false, false}, "/home/claw/.ssh/id": {false, false},
+	} {
+		if got := [2]bool{f.isOpenClaws(file, 0), f.isOpenClaws(file, 1000)}; got != want {
+			t.Errorf("%s: %v, want %v", file, got, want)
+		}
 	}
 }

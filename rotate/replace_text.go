@@ -55,10 +55,11 @@ func jsonSpans(text []byte, steps []string) ([]span, error) {
 	return []span{{start: v.Start, end: v.End, old: strings.TrimSpace(v.Str)}}, nil
 }
 
-// wholeSpans takes all of a file but the line end behind it, as a provider of the mode singleValue reads it.
+// wholeSpans takes all of a file but the line end behind it, as a provider of the mode singleValue reads it. What has blanks in it is rather
+// a line of another program's file.
 func wholeSpans(text []byte) ([]span, error) {
 	s := strings.TrimRight(string(text), "\r\n")
-	if s == "" || strings.ContainsAny(s, "\r\n") {
+	if s == "" || strings.ContainsAny(s, " \t\r\n") {
 		return nil, errNotPlain
 	}
 	return []span{{start: 0, end: len(s), old: s}}, nil
