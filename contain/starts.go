@@ -56,9 +56,9 @@ var cronSetting = regexp.MustCompile(`^["']?[A-Za-z_][A-Za-z0-9_]*["']?\s*=`)
 func (c *Containment) cronOf(u openclaw.User) (told []string) {
 	for _, dir := range cronDirs[:len(cronDirs)-1] { // /etc/cron.d is root's
 		file := path.Join(dir, path.Base(u.Name))
-		text, err := fs.ReadFile(c.Root, openclaw.FSName(file))
+		text, _, err := host.ReadFile(ourselves(), onDisk(c.Machine, file))
 		if err != nil {
-			continue // what root cannot read has been told
+			told = append(told, fmt.Sprintf("%s (%s)", file, openclaw.Cause(err)))
 		}
 		n := 0
 		for line := range strings.Lines(string(text)) {

@@ -22,6 +22,7 @@ func TestStarts(t *testing.T) {
 		{name: "nothing"},
 		{"a crontab", "var/spool/cron/crontabs/claw", "# x\nA = b\n" + cronMark + "@reboot openclaw\n\n* * * * * /home/claw/x\n", "", "/var/spool/cron/crontabs/claw (1)"},
 		{"a crontab without a line", "var/spool/cron/crontabs/claw", "# x\nMAILTO=\n", "", ""},
+		{"a crontab that cannot be read", "var/spool/cron/crontabs/claw/x", "", "", "/var/spool/cron/crontabs/claw (read: not a regular file"},
 		{"another's crontab", "var/spool/cron/crontabs/root", "* * * * * x\n", "", ""},
 		{"a job of at", "var/spool/cron/atjobs/a0001", "x", "", "/var/spool/cron/atjobs/a0001"},
 		{"a unit", units + "foo.service", "", units + "default.target.wants/foo.service", "foo.service"},
