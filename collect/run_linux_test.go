@@ -14,7 +14,6 @@ import (
 
 	"filippo.io/age"
 	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/clawbook/openclaw-ir/internal/host"
 	"github.com/clawbook/openclaw-ir/internal/openclaw"
@@ -199,7 +198,7 @@ func TestBundleReadsLikeHost(t *testing.T) {
 		got := runOn(t, context.Background(), dir, Options{})
 		live, _ := openclaw.Find(openRoot(t, dir), openclaw.FindOptions{})
 		sealed, gaps := openclaw.Find(got.FS(), openclaw.FindOptions{})
-		if diff := cmp.Diff(live, sealed, cmpopts.IgnoreUnexported(openclaw.Installation{})); diff != "" || len(live) == 0 {
+		if diff := cmp.Diff(live, sealed); diff != "" || len(live) == 0 {
 			t.Errorf("%s: %d installations, gaps %v: %s", version, len(live), gaps, diff)
 		}
 	}

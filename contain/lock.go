@@ -29,7 +29,7 @@ func (m Machine) planLocks(p *Plan, installs []*openclaw.Installation) {
 func (m Machine) planLock(in *openclaw.Installation) (locks []Lock, notes []string, err error) {
 	texts, states := map[string][]byte{}, map[string]host.FileState{}
 	// The config may be a link to what is somebody else's: it is edited with the rights of the installation's owner alone.
-	owner, err := in.Owner(m.Root)
+	owner, err := host.OwnerOf(m.Root, in.StateDir)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -82,7 +82,7 @@ func (m Machine) Plan(ctx context.Context, f *Frozen, installs []*openclaw.Insta
 	p.Cron, gaps = m.crontabs()
 	p.Gaps = append(p.Gaps, gaps...)
 	for _, in := range installs {
-		if owner, err := in.Owner(m.Root); err == nil && !slices.Contains(p.Users, owner.UID) {
+		if owner, err := host.OwnerOf(m.Root, in.StateDir); err == nil && !slices.Contains(p.Users, owner.UID) {
 			p.Users = append(p.Users, owner.UID)
 		}
 	}

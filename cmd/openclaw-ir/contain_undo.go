@@ -8,6 +8,7 @@ import (
 
 	"github.com/clawbook/openclaw-ir/contain"
 	"github.com/clawbook/openclaw-ir/internal/console"
+	"github.com/clawbook/openclaw-ir/internal/host"
 	"github.com/clawbook/openclaw-ir/internal/openclaw"
 	"github.com/clawbook/openclaw-ir/internal/stores"
 	"github.com/urfave/cli/v2"
@@ -265,7 +266,7 @@ func (x *containing) stores(pending []*openclaw.Installation) (files []string) {
 func (x *containing) defuse(ctx context.Context, pending []*openclaw.Installation) bool {
 	ok := true
 	for _, in := range pending {
-		owner, err := in.Owner(x.machine.Root)
+		owner, err := host.OwnerOf(x.machine.Root, in.StateDir)
 		var rows []stores.Done
 		if err == nil {
 			rows, err = stores.Defuse(ctx, owner, in)

@@ -52,7 +52,7 @@ func (x *posturing) fix() error {
 // plan tells what is repaired of one installation, and what is not.
 func (f *fixing) plan(r *posture.Report) error {
 	in := r.Installation
-	owner, err := in.Owner(f.root)
+	owner, err := host.OwnerOf(f.root, in.StateDir)
 	if err != nil {
 		f.failed++
 		f.console.Warningf("%s: left alone: %v", in.StateDir, err)

@@ -165,7 +165,7 @@ func (x *rotation) find() error {
 	}
 	for _, in := range installs {
 		h := &held{Installation: in, fresh: map[string]string{}, old: map[string][]string{}}
-		if h.owner, err = in.Owner(x.root); err != nil {
+		if h.owner, err = host.OwnerOf(x.root, in.StateDir); err != nil {
 			x.gaps([]openclaw.Gap{{Path: in.StateDir, What: "left alone: " + err.Error()}})
 			continue
 		}

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/clawbook/openclaw-ir/internal/console"
 	"github.com/clawbook/openclaw-ir/internal/product"
 )
 
@@ -259,7 +260,8 @@ func (f *finder) isOwn(c candidate) bool {
 }
 
 // take adds a candidate to the installation of its directory. Two names of one directory (a former name is
-// often a link to the new one) are one installation. Of what is not its own, a candidate moves nothing that is known without it.
+// often a link to the new one) are one installation. What is not its own a candidate does not make an installation, since it may be anything
+// that root alone may read, and it moves nothing there.
 func (f *finder) take(c candidate, own bool) {
 	if c.stateDir == "" {
 		return
@@ -280,20 +282,27 @@ func (f *finder) take(c candidate, own bool) {
 	if !looksLikeState(f.fsys, c.stateDir) && c.by == "home" {
 		return
 	}
-	in := f.installation(c, info, own)
+	in := f.known(c, info)
+	if in == nil && !own {
+		f.gaps = append(f.gaps, Gap{Path: c.stateDir, Unknown: true, What: fmt.Sprintf("belongs to another user than %s, which alone names it: neither read nor changed; --state-dir %s says that it is OpenClaw's all the same",
+			c.by, console.ShellWord(c.stateDir))})
+		return
+	}
+	if in == nil {
+		in = f.installation(c, info)
+	}
 	if !slices.Contains(in.FoundBy, c.by) {
 		in.FoundBy = append(in.FoundBy, c.by)
 	}
-	strange := !own && in.stranger == ""
-	if c.configPath != "" && c.configPath != in.ConfigPath && (in.ConfigPath != "" || strange) {
+	if c.configPath != "" && c.configPath != in.ConfigPath && (in.ConfigPath != "" || !own) {
 		in.note(fmt.Sprintf("%s names another config than the one read: %s", c.by, c.configPath))
-		if !strange && !slices.Contains(in.Others, c.configPath) {
+		if own && !slices.Contains(in.Others, c.configPath) {
 			in.Others = append(in.Others, c.configPath)
 		}
 	} else if c.configPath != "" {
 		in.ConfigPath = c.configPath
 	}
-	if c.profile != "" && !strange {
+	if c.profile != "" && own {
 		in.Profile = c.profile
 	}
 	if c.unit != nil && !slices.ContainsFunc(in.Units, func(u Unit) bool { return u.Path == c.unit.Path }) {
@@ -301,7 +310,8 @@ func (f *finder) take(c candidate, own bool) {
 	}
 }
 
-func (f *finder) installation(c candidate, info fs.FileInfo, own bool) *Installation {
+// known returns the installation of a candidate's directory, nil if there is none yet.
+func (f *finder) known(c candidate, info fs.FileInfo) *Installation {
 	real := RealPath(f.fsys, c.stateDir)
 	for i, known := range f.infos { // the same file is one mounted twice
 		if f.dirs[i] == real || os.SameFile(known, info) {
@@ -312,11 +322,11 @@ func (f *finder) installation(c candidate, info fs.FileInfo, own bool) *Installa
 			return in
 		}
 	}
-	in := &Installation{User: c.user.Name, Home: c.user.Home, StateDir: c.stateDir}
-	if !own {
-		in.stranger = c.by
-		in.note(fmt.Sprintf("%s belongs to another user than %s, which alone names it", c.stateDir, c.by))
-	}
+	return nil
+}
+
+func (f *finder) installation(c candidate, info fs.FileInfo) *Installation {
+	in, real := &Installation{User: c.user.Name, Home: c.user.Home, StateDir: c.stateDir}, RealPath(f.fsys, c.stateDir)
 	f.byDir[real] = in
 	f.infos, f.dirs = append(f.infos, info), append(f.dirs, real)
 	return in

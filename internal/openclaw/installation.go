@@ -8,12 +8,8 @@
 package openclaw
 
 import (
-	"fmt"
 	"path"
 	"strings"
-
-	"github.com/clawbook/openclaw-ir/internal/console"
-	"github.com/clawbook/openclaw-ir/internal/host"
 )
 
 // An Era says how an installation keeps its transcripts.
@@ -58,8 +54,6 @@ type Installation struct {
 	Notes       []string `json:"notes,omitempty"`
 	Others      []string `json:"other_configs,omitempty"` // that a gateway may start with as well as with ConfigPath
 	Config      *Config  `json:"-"`
-
-	stranger string // what names it, where that is nothing of root's nor of whom it belongs to
 }
 
 // An Agent is one agent of an installation.
@@ -69,16 +63,6 @@ type Agent struct {
 	Sessions  string `json:"sessions"` // agents/<id>/sessions
 	Database  string `json:"database"` // openclaw-agent.sqlite; it need not exist
 	Workspace string `json:"workspace"`
-}
-
-// Owner returns with whose rights its files are changed, as [host.OwnerOf] does. What only another user names as state may be anything of
-// its owner's: it is read, and not changed unless the responder names it too. The error then wraps [host.ErrNotTrusted].
-func (in *Installation) Owner(r *host.Root) (host.Owner, error) {
-	if in.stranger != "" {
-		return host.Owner{}, fmt.Errorf("%w: it belongs to another user than %s, which alone names it; --state-dir %s says that it is OpenClaw's all the same",
-			host.ErrNotTrusted, in.stranger, console.ShellWord(in.StateDir))
-	}
-	return host.OwnerOf(r, in.StateDir)
 }
 
 // StateDB returns the path of the shared control-plane database. It need not exist.
