@@ -1,8 +1,12 @@
 package host
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -59,6 +63,26 @@ func (l *led) mayRead(dir int, st *unix.Stat_t) error {
 		return fmt.Errorf("%w: a hard link in a directory of user %d leads to what that user may not read", ErrNotTrusted, in.Uid)
 	}
 	return nil
+}
+
+// MayRead says whether a user could read what lies at a name. The error wraps [ErrNotTrusted] if not: as root, what a user's configuration
+// names is as little to be followed there as a user's link. Of what is not there, its directory tells.
+func (r *Root) MayRead(who Owner, name string) error {
+	if who.UID == 0 || os.Geteuid() != 0 || name == "." {
+		return nil
+	}
+	w := &walk{root: r, fd: r.fd, led: led{users: []Owner{who}}}
+	p, err := w.to(strings.Split(name, "/"), true)
+	if errors.Is(err, fs.ErrNotExist) {
+		w.leave()
+		return r.MayRead(who, path.Dir(name))
+	}
+	if err != nil {
+		w.leave()
+		return &fs.PathError{Op: "look at", Path: name, Err: err}
+	}
+	defer p.close()
+	return p.mayRead(p.dir, &p.stat)
 }
 
 // allows says whether a file's mode gives a user a permission, 4 to read or 1 to go through, as far as the user's own group tells. Its

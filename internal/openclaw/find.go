@@ -16,6 +16,7 @@ import (
 	"syscall"
 
 	"github.com/clawbook/openclaw-ir/internal/console"
+	"github.com/clawbook/openclaw-ir/internal/host"
 	"github.com/clawbook/openclaw-ir/internal/product"
 )
 
@@ -332,6 +333,29 @@ func (f *finder) installation(c candidate, info fs.FileInfo) *Installation {
 	return in
 }
 
+// isShut says, and notes as a gap, that what the agent says is its own, in its configuration or a database, is such as its user may not read:
+// it is root's or another user's, and no evidence of what the agent did.
+func (in *Installation) isShut(fsys fs.FS, place string) bool {
+	root, ok := fsys.(interface {
+		MayRead(who host.Owner, name string) error
+	})
+	if !ok || slices.ContainsFunc(in.Shut, func(g Gap) bool { return g.Path == place }) {
+		return ok
+	}
+	info, err := fs.Stat(fsys, FSName(in.StateDir))
+	if err != nil {
+		return false
+	}
+	m := host.Meta(info)
+	for _, gid := range append([]uint32{m.GID}, groupsOf(fsys, in.User)...) {
+		if !errors.Is(root.MayRead(host.Owner{UID: m.UID, GID: gid}, FSName(place)), host.ErrNotTrusted) {
+			return false
+		}
+	}
+	in.Shut = append(in.Shut, Gap{Path: place, Unknown: true, What: fmt.Sprintf("the agent says that it is its own, and user %d may not read it: not read", m.UID)})
+	return true
+}
+
 func (in *Installation) note(text string) {
 	if !slices.Contains(in.Notes, text) {
 		in.Notes = append(in.Notes, text)
@@ -371,6 +395,7 @@ func (in *Installation) read(fsys fs.FS) []Gap {
 	in.Era = in.era(fsys)
 	in.findPort()
 	in.findLogs(fsys)
+	gaps = append(gaps, in.Shut...)
 	if in.Version == "" {
 		in.note("its release could not be told")
 	} else if newer(in.Version, NewestKnown) {
@@ -451,7 +476,7 @@ func (in *Installation) register(fsys fs.FS, id, database string) {
 		database = path.Join(in.StateDir, database)
 	}
 	database = path.Clean(database)
-	if slices.ContainsFunc(in.Agents, func(a Agent) bool { return a.Database == database }) || !exists(fsys, database) {
+	if slices.ContainsFunc(in.Agents, func(a Agent) bool { return a.Database == database }) || !exists(fsys, database) || in.isShut(fsys, database) {
 		return
 	}
 	a := in.agent(fsys, id, nil)
@@ -464,7 +489,7 @@ func (in *Installation) register(fsys fs.FS, id, database string) {
 func (in *Installation) agent(fsys fs.FS, id string, conf map[string]any) Agent {
 	place := func(fallback string, configured ...string) string {
 		for _, dir := range configured {
-			if dir = tilde(dir, in.Home); path.IsAbs(dir) && exists(fsys, dir) {
+			if dir = tilde(dir, in.Home); path.IsAbs(dir) && exists(fsys, dir) && !in.isShut(fsys, path.Clean(dir)) {
 				return path.Clean(dir)
 			}
 		}
@@ -559,7 +584,9 @@ func (in *Installation) findPort() {
 
 // findLogs says where the rolling logs lie: /tmp/openclaw, and where that was unsafe /tmp/openclaw-<uid>.
 func (in *Installation) findLogs(fsys fs.FS) {
-	in.LogFile = tilde(in.Config.String("logging", "file"), in.Home)
+	if in.LogFile = tilde(in.Config.String("logging", "file"), in.Home); path.IsAbs(in.LogFile) && in.isShut(fsys, path.Clean(in.LogFile)) {
+		in.LogFile = ""
+	}
 	in.LogDirs = []string{"/tmp/openclaw"}
 	for _, tmp := range []string{"/tmp", path.Join(in.Home, "tmp"), path.Join(in.Home, ".tmp")} {
 		entries, _ := fs.ReadDir(fsys, FSName(tmp))

@@ -53,6 +53,7 @@ type Installation struct {
 	LogFile     string   `json:"log_file,omitempty"` // logging.file of the config
 	Notes       []string `json:"notes,omitempty"`
 	Others      []string `json:"other_configs,omitempty"` // that a gateway may start with as well as with ConfigPath
+	Shut        []Gap    `json:"-"`                       // what the agent calls its own and may not read
 	Config      *Config  `json:"-"`
 }
 

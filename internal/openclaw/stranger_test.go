@@ -2,9 +2,11 @@ package openclaw
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"syscall"
@@ -98,5 +100,55 @@ func TestOtherConfigs(t *testing.T) {
 		if len(installs) != 1 || !slices.Equal(installs[0].Others, tc.want) {
 			t.Errorf("%s: %d installations, %+v", name, len(installs), installs)
 		}
+	}
+}
+
+// TestShutPlaces: what the config and the database call the agent's own, and its user may not read, is a gap and is not read.
+func TestShutPlaces(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("to be two users needs root")
+	}
+	const uid = 4321
+	dir := t.TempDir()
+	put := func(name, text string, owner int, mode fs.FileMode) {
+		name = filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(os.WriteFile(name, []byte(text), mode), os.Chown(name, owner, owner)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("etc/passwd", fmt.Sprintf("claw:x:%d:%d::/home/claw:/bin/sh\n", uid, uid), 0, 0o644)
+	put("etc/group", "team:x:77:bob,claw\n", 0, 0o644)
+	put("home/claw/.openclaw/openclaw.json", `{logging: {file: "/root/x.log"}, agents: {list: [{id: "main", workspace: "/root/deep/down"}, {id: "a", workspace: "/srv/team"}, {id: "b", agentDir: "/srv/open"}]}}`, uid, 0o600)
+	put("root/x.log", "x", 0, 0o600)
+	put("root/deep/down/x", "x", 0, 0o644)
+	put("srv/team/x", "x", 0, 0o644)
+	put("srv/open/x", "x", 0, 0o644)
+	if err := errors.Join(os.Chown(filepath.Join(dir, "home/claw/.openclaw"), uid, uid), os.Chmod(filepath.Join(dir, "root"), 0o700),
+		os.Chmod(filepath.Join(dir, "srv/team"), 0o750), os.Chown(filepath.Join(dir, "srv/team"), 0, 77)); err != nil {
+		t.Fatal(err)
+	}
+	root, err := host.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	installs, gaps := Find(root, FindOptions{})
+	if len(installs) != 1 {
+		t.Fatal(installs, gaps)
+	}
+	var shut, workspaces []string
+	for _, g := range gaps {
+		shut = append(shut, g.Path)
+	}
+	for _, a := range installs[0].Agents {
+		workspaces = append(workspaces, a.Workspace, a.Dir)
+	}
+	const state = "/home/claw/.openclaw/"
+	want := []string{"/srv/team", state + "agents/a/agent", state + "workspace-b", "/srv/open", state + "workspace", state + "agents/main/agent"}
+	if !slices.Equal(shut, []string{"/root/deep/down", "/root/x.log"}) || installs[0].LogFile != "" || !slices.Equal(workspaces, want) {
+		t.Errorf("gaps %q, log %q, places %q", shut, installs[0].LogFile, workspaces)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -65,4 +66,19 @@ func homes(fsys fs.FS, users []User) (more []User) {
 	}
 	add("/root")
 	return more
+}
+
+// groupsOf are the groups that etc/group says an account is in, beside its own.
+func groupsOf(fsys fs.FS, user string) (gids []uint32) {
+	text, _ := readSmall(fsys, "/etc/group")
+	for line := range strings.Lines(string(text)) {
+		f := strings.Split(strings.TrimSpace(line), ":")
+		if len(f) != 4 || user == "" || !slices.Contains(strings.Split(f[3], ","), user) {
+			continue
+		}
+		if gid, err := strconv.ParseUint(f[2], 10, 32); err == nil {
+			gids = append(gids, uint32(gid))
+		}
+	}
+	return gids
 }
