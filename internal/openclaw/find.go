@@ -339,8 +339,11 @@ func (in *Installation) isShut(fsys fs.FS, place string) bool {
 	root, ok := fsys.(interface {
 		MayRead(who host.Owner, name string) error
 	})
-	if !ok || slices.ContainsFunc(in.Shut, func(g Gap) bool { return g.Path == place }) {
-		return ok
+	if !ok { // a bundle: what was shut is not in it
+		return false
+	}
+	if slices.ContainsFunc(in.Shut, func(g Gap) bool { return g.Path == place }) {
+		return true
 	}
 	info, err := fs.Stat(fsys, FSName(in.StateDir))
 	if err != nil {
