@@ -45,6 +45,9 @@ func restPlaces(in *openclaw.Installation) (places []restPlace) {
 	for sub, role := range map[string]string{"skills": "skill", "hooks": "hook", "extensions": "plugin", "cache/shell-snapshots": "snapshot", "tmp/agent-cli": "snapshot"} {
 		places = append(places, restPlace{path.Join(in.StateDir, sub), role})
 	}
+	for _, l := range in.LoadDirs {
+		places = append(places, restPlace{l.Path, l.Kind})
+	}
 	slices.SortFunc(places, func(a, b restPlace) int { return strings.Compare(a.dir+a.role, b.dir+b.role) })
 	return slices.Compact(places)
 }
@@ -86,6 +89,9 @@ func (r *restReader) installation(in *openclaw.Installation) {
 		if a.Workspace != "" {
 			r.own = append(r.own, openclaw.RealPath(r.fsys, a.Workspace))
 		}
+	}
+	for _, l := range in.LoadDirs {
+		r.own = append(r.own, openclaw.RealPath(r.fsys, l.Path))
 	}
 	for _, a := range in.Agents {
 		for _, name := range identityFiles {
@@ -208,7 +214,7 @@ func (r *restReader) record(f RestFile, info fs.FileInfo) {
 	if info.Mode().Perm()&0o111 != 0 && info.Mode().IsRegular() {
 		rec.Add("Executable", "true", "")
 	}
-	if slug := slugOf(file, role); slug != "" {
+	if slug := slugOf(file, root, role); slug != "" {
 		rec.Add("Slug", slug, "")
 	}
 	switch {
@@ -222,8 +228,8 @@ func (r *restReader) record(f RestFile, info fs.FileInfo) {
 	r.take(file, info.ModTime().UnixMilli(), rec)
 }
 
-// slugOf is a skill's or plugin's name: the directory it lies in below its place.
-func slugOf(file, role string) string {
+// slugOf is a skill's or plugin's name: the directory it lies in below its place, which may be any that the config names.
+func slugOf(file, root, role string) string {
 	if role != "skill" && role != "plugin" {
 		return ""
 	}
@@ -233,6 +239,11 @@ func slugOf(file, role string) string {
 			if ok {
 				return slug
 			}
+		}
+	}
+	if below, ok := strings.CutPrefix(file, root+"/"); ok && root != "" {
+		if slug, _, ok := strings.Cut(below, "/"); ok {
+			return slug
 		}
 	}
 	return ""

@@ -118,7 +118,7 @@ func (x *investigation) placed(ctx context.Context, m *sigma.Matcher, r *recorde
 			p.file = path.Join(string(row.Text(1)), p.file)
 		}
 		p.got = x.digestOf(p.file)
-		switch p.slug = slugOf(p.file, "skill"); {
+		switch p.slug = slugOf(p.file, "", "skill"); {
 		case p.want == "" || p.got == "":
 		case p.got == p.want:
 			proved = true

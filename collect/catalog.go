@@ -38,6 +38,7 @@ const (
 	AtLogs      Place = "logs"       // a directory of rolling logs
 	AtLogFile   Place = "log file"   // logging.file of the config
 	AtLogStem   Place = "log stem"   // the same without ".log": the pattern continues its name
+	AtLoad      Place = "load"       // where the config has skills, hooks and plugins beside their own directories
 	AtUnit      Place = "unit"       // a service definition that runs OpenClaw
 )
 
@@ -106,6 +107,8 @@ var catalog = [...]Entry{
 	{RankConfig, "extension", AtState, "extensions", false, "plugins"},
 	{RankConfig, "extension", AtState, "skills", false, "instructions and scripts that the agent follows"},
 	{RankConfig, "extension", AtState, "cache/shell-snapshots", false, "sourced by every exec"},
+	{RankConfig, "extension", AtLoad, "", false, "skills, hooks and plugins from where the config says"},
+	{RankConfig, "extension", AtOwner, ".agents/skills", false, "the account's skills for every assistant"},
 
 	// A file of a release that this table does not know is evidence too.
 	{RankState, "log", AtState, "logs", false, "restarts, config audit, commands, stability bundles, raw model streams"},

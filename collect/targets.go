@@ -116,6 +116,9 @@ func (p *places) installation(in *openclaw.Installation) {
 		p.add(AtSessions, a.Sessions)
 		p.add(AtWorkspace, a.Workspace)
 	}
+	for _, l := range in.LoadDirs {
+		p.add(AtLoad, l.Path)
+	}
 	p.add(AtLogs, in.LogDirs...)
 	p.add(AtLogFile, in.LogFile)
 	p.add(AtLogStem, strings.TrimSuffix(in.LogFile, ".log"))

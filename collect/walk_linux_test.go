@@ -541,7 +541,8 @@ func TestDeepDirectory(t *testing.T) {
 // Every line of the catalog leaves a row, on a host that has nothing of it.
 func TestCatalogLeavesRows(t *testing.T) {
 	dir := newHost(t, map[string]string{
-		state + "/openclaw.json":               `{logging:{file:"/var/gw.log"}}`,
+		state + "/openclaw.json":               `{logging:{file:"/var/gw.log"},plugins:{load:{paths:["/srv/p"]}}}`,
+		"/srv/p/index.js":                      "x",
 		"/etc/systemd/system/openclaw.service": "[Service]\nEnvironment=HOME=/home/claw\n",
 	})
 	root := openRoot(t, dir)

@@ -398,6 +398,7 @@ func (in *Installation) read(fsys fs.FS) []Gap {
 	in.Era = in.era(fsys)
 	in.findPort()
 	in.findLogs(fsys)
+	in.findLoads(fsys)
 	gaps = append(gaps, in.Shut...)
 	if in.Version == "" {
 		in.note("its release could not be told")
@@ -601,6 +602,28 @@ func (in *Installation) findLogs(fsys fs.FS) {
 	}
 	slices.Sort(in.LogDirs)
 	in.LogDirs = slices.Compact(in.LogDirs)
+}
+
+// findLoads takes the directories that the config adds to those of skills, hooks and plugins, and the skills of the account for every
+// assistant. A relative one begins where the gateway was started, which nothing tells.
+func (in *Installation) findLoads(fsys fs.FS) {
+	add := func(kind string, dirs ...string) {
+		for _, dir := range dirs {
+			switch dir = tilde(strings.TrimSpace(dir), in.Home); {
+			case dir == "":
+			case !path.IsAbs(dir):
+				in.Shut = append(in.Shut, Gap{Path: in.ConfigPath, What: fmt.Sprintf("loads each %s in %q, seen from where the gateway was started: not looked at", kind, dir)})
+			case exists(fsys, dir) && !in.isShut(fsys, path.Clean(dir)):
+				in.LoadDirs = append(in.LoadDirs, LoadDir{path.Clean(dir), kind})
+			}
+		}
+	}
+	add("skill", in.Config.Strings("skills", "load", "extraDirs")...)
+	add("hook", in.Config.Strings("hooks", "internal", "load", "extraDirs")...)
+	add("plugin", in.Config.Strings("plugins", "load", "paths")...)
+	if in.Home != "" {
+		add("skill", path.Join(in.Home, ".agents", "skills"))
+	}
 }
 
 // IsStateDirName reports the names of state directories: .openclaw, .openclaw-<profile> and the former names.

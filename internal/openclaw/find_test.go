@@ -614,3 +614,13 @@ func TestFindAccountWithoutHome(t *testing.T) {
 		t.Error(gaps)
 	}
 }
+
+// TestLoadDirs: skills, hooks and plugins that the config has loaded from elsewhere are the agent's as well.
+func TestLoadDirs(t *testing.T) {
+	installs, gaps := Find(hostFS("home/claw/.openclaw/openclaw.json", `{skills: {load: {extraDirs: ["~/mine", "/gone", "here", 7]}}, plugins: {load: {paths: ["/opt/p.js"]}}, hooks: {internal: {load: {extraDirs: ["/opt/hooks/"]}}}}`,
+		"home/claw/mine/x/SKILL.md", "x", "opt/p.js", "x", "opt/hooks/h/HOOK.md", "x", "home/claw/.agents/skills/y/SKILL.md", "x"), FindOptions{})
+	want := []LoadDir{{"/home/claw/mine", "skill"}, {"/opt/hooks", "hook"}, {"/opt/p.js", "plugin"}, {"/home/claw/.agents/skills", "skill"}}
+	if len(installs) != 1 || !slices.Equal(installs[0].LoadDirs, want) || len(gaps) != 1 || !strings.Contains(gaps[0].What, `"here"`) {
+		t.Errorf("%+v, gaps %v", installs, gaps)
+	}
+}
