@@ -135,7 +135,7 @@ func (c *collector) readRows(db, wal sqlite.Source, old databaseRows) (*rowReade
 // all reads the tables that there are.
 func (r *rowReader) all(ctx context.Context, d *sqlite.DB) error {
 	has := map[string]string{}
-	const columns = "SELECT m.name, group_concat(c.name) FROM sqlite_schema m, pragma_table_info(m.name) c WHERE m.type = 'table' AND m.name IN " +
+	const columns = "SELECT lower(m.name), lower(group_concat(c.name)) FROM sqlite_schema m, pragma_table_info(m.name) c WHERE m.type = 'table' AND lower(m.name) IN " +
 		"('transcript_events', 'audit_events', 'session_transcript_archives', 'session_transcript_cold_archives') GROUP BY m.name"
 	for row, err := range d.Query(ctx, columns) {
 		if err != nil {

@@ -32,6 +32,7 @@ func TestRowAlarms(t *testing.T) {
 		"ledger row deleted": {"DELETE FROM audit_events WHERE sequence = 600", "1 of 489 rows of the ledger from number 512 on"},
 		"ledger pruned":      {"DELETE FROM audit_events WHERE sequence < 300", ""},
 		"vacuum":             {"VACUUM", ""},
+		"in capitals":        {"ALTER TABLE audit_events RENAME TO a; ALTER TABLE a RENAME TO AUDIT_Events", ""},
 		"a table more":       {"CREATE TABLE more (a)", ""},
 	} {
 		t.Run(name, func(t *testing.T) {

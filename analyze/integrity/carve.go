@@ -88,7 +88,7 @@ func (v *carver) shapes(d *openclaw.Database) error {
 			continue
 		}
 		s := shape{table: table, at: map[string]int{}}
-		err := each(v.c, d, fmt.Sprintf(`SELECT name, type, pk, "notnull" FROM pragma_table_info('%s')`, table), func(row *sqlite.Row) {
+		err := each(v.c, d, fmt.Sprintf(`SELECT lower(name), type, pk, "notnull" FROM pragma_table_info('%s')`, table), func(row *sqlite.Row) {
 			s.at[text(row, 0)] = len(s.columns)
 			s.columns = append(s.columns, columnOf(text(row, 1), table == "audit_events" && row.Int(2) > 0, row.Int(2) == 0 && row.Int(3) == 0))
 		})

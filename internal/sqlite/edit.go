@@ -156,9 +156,10 @@ func (t *Tx) authorize(action sqlite3.AuthorizerActionCode, table, _, _, _ strin
 func (t *Tx) Columns(table string) ([]string, error) {
 	var columns []string
 	var odd error
-	err := t.each(`SELECT x.name, x.hidden, l.type FROM pragma_table_list l, pragma_table_xinfo(l.name, 'main') x
-		WHERE l.schema = 'main' AND l.name = ? AND l.type = 'table'`, []any{table}, func(r *Row) {
-		columns = append(columns, string(r.Text(0)))
+	name := table // as the schema spells it, and whoever asks for leave to read it
+	err := t.each(`SELECT x.name, x.hidden, l.name FROM pragma_table_list l, pragma_table_xinfo(l.name, 'main') x
+		WHERE l.schema = 'main' AND l.name = ? COLLATE NOCASE AND l.type = 'table'`, []any{table}, func(r *Row) {
+		name, columns = string(r.Text(2)), append(columns, fold(string(r.Text(0))))
 		if r.Int(1) != 0 {
 			odd = fmt.Errorf("table %q has a computed column %.50q", table, r.Text(0))
 		}
@@ -170,7 +171,7 @@ func (t *Tx) Columns(table string) ([]string, error) {
 		return nil, err
 	}
 	if columns != nil {
-		t.vetted[table] = columns
+		t.vetted[name] = columns
 	}
 	return columns, nil
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -233,6 +234,26 @@ func TestEditRunsNoSchema(t *testing.T) {
 		if err := Edit(context.Background(), path, change(sql)); err == nil {
 			t.Errorf("%s: no error", sql)
 		}
+	}
+}
+
+// TestNamesInCapitals: a table is found, read and changed by its name however the schema spells it, as SQLite takes it.
+func TestNamesInCapitals(t *testing.T) {
+	t.Parallel()
+	path := made(t, `CREATE TABLE "T"(A, "B"); INSERT INTO T VALUES (1, 'one'); CREATE TABLE Calc(a, b AS (a + 1) VIRTUAL)`)
+	if err := Edit(context.Background(), path, change("UPDATE t SET b = 'two'")); err != nil {
+		t.Error(err)
+	}
+	if got := inFiles(t, path, "SELECT b FROM T"); got[0] != "two" {
+		t.Errorf("the row holds %q", got)
+	}
+	d := read(t, path).open(t, Options{})
+	tables, err := d.Tables(context.Background())
+	if err != nil || !slices.Equal(tables["t"], []string{"a", "b"}) || len(tables) != 2 {
+		t.Errorf("tables %v, %v", tables, err)
+	}
+	if got, err := d.Check(context.Background()); err != nil || len(got) != 1 || !strings.Contains(got[0], `"calc" is not checked`) {
+		t.Errorf("checked: %q, %v", got, err)
 	}
 }
 

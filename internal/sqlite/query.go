@@ -7,6 +7,7 @@ import (
 	"iter"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/ncruces/go-sqlite3"
 )
@@ -225,16 +226,27 @@ func (s *schema) add(kind string, c column, hidden int64) {
 	case kind == "view":
 		s.views = append(s.views, c.table)
 	case c.name == "":
-		s.tables[c.table] = nil
+		s.tables[fold(c.table)] = nil
 	default:
-		s.tables[c.table] = append(s.tables[c.table], c.name)
+		s.tables[fold(c.table)] = append(s.tables[fold(c.table)], fold(c.name))
 	}
 	if hidden == 2 { // computed when read; 3 is computed when written
 		s.computed[c] = true
 	}
 }
 
-// Tables returns the columns of every table, in order. Virtual tables are there without columns:
+// fold makes of a name what SQLite takes for the same one: it does not tell the capitals of ASCII from the small letters.
+func fold(name string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= 'A' && r <= 'Z' {
+			r += 'a' - 'A'
+		}
+		return r
+	}, name)
+}
+
+// Tables returns the columns of every table, in order, all in small letters: whoever renames a table to capitals hides it from nobody who
+// asks SQLite for it, and must not from who looks for it here. Virtual tables are there without columns:
 // their modules are not loaded. Views are not there: they hold nothing, and are not run.
 // Where parts of the schema are damaged, the rest is returned with the error. The map is not to be changed.
 func (d *DB) Tables(ctx context.Context) (map[string][]string, error) {
@@ -286,7 +298,7 @@ func (d *DB) checkTables(ctx context.Context, collect func(string) error, found 
 	}
 	skip := map[string]bool{}
 	for c := range d.schema.computed {
-		skip[c.table] = true
+		skip[fold(c.table)] = true
 	}
 	for _, table := range slices.Sorted(maps.Keys(tables)) {
 		switch {
