@@ -57,7 +57,7 @@ func (c *checker) readLedger(d *openclaw.Database) error {
 	l := &c.ledger
 	*l = ledger{path: d.Path, calls: map[ledgerCall]ledgerRow{}, events: map[uint64]bool{}}
 	if !d.Has("audit_events", "sequence", "event_id", "source_sequence", "occurred_at", "action", "session_id", "tool_call_id", "tool_name") {
-		c.rep.undecided("INT-004", "this release keeps no ledger (audit_events)")
+		c.rep.undecided("INT-004", "there is no ledger (audit_events)")
 		return nil
 	}
 	var tool ledgerTool

@@ -107,7 +107,7 @@ var appended = []string{"audit_events", "session_state_events", "outbound_messag
 func (c *checker) numbers(d *openclaw.Database) error {
 	given := map[string]int64{}
 	if d.Has("sqlite_sequence", "name", "seq") {
-		if err := each(c, d, "SELECT name, seq FROM sqlite_sequence", func(row *sqlite.Row) { given[text(row, 0)] = row.Int(1) }); err != nil {
+		if err := each(c, d, "SELECT lower(name), seq FROM sqlite_sequence", func(row *sqlite.Row) { given[text(row, 0)] = row.Int(1) }); err != nil {
 			return err
 		}
 	}

@@ -2,6 +2,7 @@ package integrity
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/clawbook/openclaw-ir/internal/openclaw"
@@ -52,6 +53,7 @@ func (c *checker) schema(d *openclaw.Database) error {
 	if number > newestSchema {
 		c.rep.undecided("INT-009", fmt.Sprintf("a schema newer than those known (%d)", number))
 	}
+	c.tables(d, number)
 	if !d.Has("schema_meta", "meta_key", "schema_version") {
 		return nil
 	}
@@ -63,6 +65,40 @@ func (c *checker) schema(d *openclaw.Database) error {
 			})
 		}
 	})
+}
+
+// The tables of records that 2026.9.6 makes with a database. One that was dropped must not pass for that of a release without it.
+var (
+	stateTables = strings.Fields(`agent_databases audit_events channel_pairing_allow_entries config_health_entries cron_jobs cron_run_receipts
+		device_pairing_paired device_pairing_pending diagnostic_events exec_approvals_config gateway_boot_lifecycle operator_approvals
+		plugin_binding_approvals session_state_events session_state_heads subagent_runs task_runs`)
+	agentTables = strings.Fields(`session_nodes session_transcript_active_events session_transcript_archives session_transcript_cold_archives
+		session_transcript_index_state session_windows standing_intents trajectory_runtime_events transcript_event_identities transcript_events
+		transcript_rewrite_watermarks`)
+)
+
+// The schemas of 2026.9.6.
+const (
+	stateSchema = 18
+	agentSchema = newestSchema
+)
+
+// tables tells the tables that a database of its schema must have and this one has not.
+func (c *checker) tables(d *openclaw.Database, number int64) {
+	var must []string
+	switch isAgent := func(a openclaw.Agent) bool { return a.Database == d.Path }; {
+	case d.Path == c.in.StateDB() && number >= stateSchema:
+		must = stateTables
+	case slices.ContainsFunc(c.in.Agents, isAgent) && number >= agentSchema:
+		must = agentTables
+	}
+	gone := slices.DeleteFunc(slices.Clone(must), func(table string) bool { return len(d.Columns[table]) > 0 })
+	if len(gone) > 0 {
+		c.add(Finding{
+			Check: "INT-009", Level: high, Title: "tables of a database were removed", Path: d.Path,
+			Detail: fmt.Sprintf("its schema, %d, has %s", number, strings.Join(gone, ", ")), Benign: "a copy that was made of some tables only",
+		})
+	}
 }
 
 // writer tells a database that another SQLite wrote last than the others: every database of an installation is

@@ -288,6 +288,12 @@ var tamperings96 = []tampering{
 			})
 		})
 	}},
+	{"drop the ledger and put a view in its place", "INT-009 tables of a database were removed", func(v *victim) {
+		v.sql(stateDB, "DROP TABLE audit_events", "CREATE VIEW audit_events AS SELECT 1")
+	}},
+	{"drop the trajectories", "INT-009 tables of a database were removed", func(v *victim) {
+		v.sql(agentDB, "DROP TABLE trajectory_runtime_events")
+	}},
 	{"number the schema otherwise", "INT-009 a database's schema has two numbers", func(v *victim) {
 		v.sql(stateDB, "PRAGMA user_version = 17")
 	}},
