@@ -81,6 +81,7 @@ var catalog = [...]Entry{
 
 	// Transcripts in files.
 	{RankTranscripts, "transcript", AtSessions, "", false, "JSONL, cold archives, deleted, reset and backup copies, trajectories, the index"},
+	{RankTranscripts, "transcript", AtSessions, "*.json*", false, "the same where the config keeps them in a directory that is not taken as a whole"},
 	{RankTranscripts, "transcript", AtState, "agents/*/sessions", false, "the same of agents that the config no longer names"},
 	{RankTranscripts, "transcript", AtState, "agents/*/session-sqlite-import-archive", false, "originals of what was moved into SQLite"},
 	{RankTranscripts, "transcript", AtState, "session-sqlite-migration-runs", false, "digests of those originals"},

@@ -196,6 +196,22 @@ func TestPrivateKeysStay(t *testing.T) {
 	})
 }
 
+// TestStoreInHome: sessions that the config keeps in a home are taken, and nothing else of it.
+func TestStoreInHome(t *testing.T) {
+	dir := newHost(t, map[string]string{
+		state + "/openclaw.json":      `{session:{store:"~/sessions.json"}}`,
+		"/home/claw/sessions.json":    "{}",
+		"/home/claw/a.jsonl":          "{}",
+		"/home/claw/a.jsonl.reset.1":  "{}",
+		"/home/claw/documents/b.json": "{}",
+		"/home/claw/x":                "x",
+	})
+	runOn(t, context.Background(), dir, Options{}).want(t, map[string]string{
+		"/home/claw/sessions.json": "collected", "/home/claw/a.jsonl": "collected", "/home/claw/a.jsonl.reset.1": "collected",
+		"/home/claw": "skipped: whole home", "/home/claw/x": "", "/home/claw/documents/b.json": "",
+	})
+}
+
 // Where the state directory, or a home, is reached by a link, both the link and what it stands for are taken.
 func TestLinkedPlaces(t *testing.T) {
 	dir := newHost(t, map[string]string{

@@ -2,7 +2,6 @@ package integrity
 
 import (
 	"fmt"
-	"path"
 	"slices"
 	"strings"
 	"time"
@@ -14,7 +13,7 @@ import (
 // index reads sessions.json: what it names must be there.
 func (c *checker) index() {
 	for _, a := range c.in.Agents {
-		file := path.Join(a.Sessions, "sessions.json")
+		file := a.Index()
 		text, err := c.small(file)
 		if err != nil {
 			if !openclaw.IsAbsent(err) {

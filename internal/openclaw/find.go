@@ -433,7 +433,8 @@ func (in *Installation) findAgents(fsys fs.FS) []Gap {
 		in.Agents = append(in.Agents, a)
 		gaps = append(gaps, append(in.linked(fsys, a.Sessions, seen), in.linked(fsys, a.Database, seen)...)...)
 	}
-	return append(gaps, in.registeredAgents(fsys)...)
+	gaps = append(gaps, in.registeredAgents(fsys)...)
+	return append(gaps, in.keptElsewhere(fsys)...)
 }
 
 // linked notes that a place of records, or a directory of the state directory on the way there, is a link: whoever put it there chose what
@@ -488,6 +489,9 @@ func (in *Installation) register(fsys fs.FS, id, database string) {
 	in.Agents = append(in.Agents, a)
 }
 
+// databaseName is an agent's database.
+const databaseName = "openclaw-agent.sqlite"
+
 // agent tells where an agent's things lie. The config's own places count only where they exist: in a copied state
 // directory they name the host it came from.
 func (in *Installation) agent(fsys fs.FS, id string, conf map[string]any) Agent {
@@ -503,7 +507,7 @@ func (in *Installation) agent(fsys fs.FS, id string, conf map[string]any) Agent 
 	dir, _ := conf["agentDir"].(string)
 	workspace, _ := conf["workspace"].(string)
 	a := Agent{ID: id, Dir: place(path.Join(base, "agent"), dir), Sessions: path.Join(base, "sessions")}
-	a.Database = path.Join(a.Dir, "openclaw-agent.sqlite")
+	a.Database = path.Join(a.Dir, databaseName)
 	if id == "main" {
 		a.Workspace = place(path.Join(in.StateDir, "workspace"), workspace, in.Config.String("agents", "defaults", "workspace"))
 	} else {

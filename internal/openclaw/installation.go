@@ -71,6 +71,7 @@ type Agent struct {
 	Sessions  string `json:"sessions"` // agents/<id>/sessions
 	Database  string `json:"database"` // openclaw-agent.sqlite; it need not exist
 	Workspace string `json:"workspace"`
+	Store     string `json:"-"` // index of its sessions, where it is none called sessions.json beside them
 }
 
 // StateDB returns the path of the shared control-plane database. It need not exist.

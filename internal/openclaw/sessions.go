@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path"
 	"slices"
 	"strings"
 
@@ -68,7 +67,7 @@ func (x *sessionIndex) get(id, agent string) *Session {
 
 // file reads sessions.json: session key → entry.
 func (x *sessionIndex) file(fsys fs.FS, a Agent) {
-	name := path.Join(a.Sessions, "sessions.json")
+	name := a.Index()
 	text, gaps := readSmall(fsys, name)
 	x.gaps = append(x.gaps, gaps...)
 	if text == nil {

@@ -121,9 +121,12 @@ func transcriptName(name string) (session string, form Form, ok bool) {
 
 // Transcripts lists every source of an installation's transcripts, those OpenClaw reads first coming first.
 func (in *Installation) Transcripts(fsys fs.FS) ([]Source, []Gap) {
-	l := lister{fsys: fsys}
+	l := lister{fsys: fsys, listed: map[string]bool{}}
 	for _, a := range in.Agents {
 		l.agent(a)
+	}
+	for _, a := range in.Agents {
+		l.named(in, a)
 	}
 	for _, dir := range in.LogDirs {
 		l.dir(path.Join(dir, "session-archive-read-cache"), "", 1, func(name string) (string, Form, bool) {
@@ -150,7 +153,7 @@ func jsonlOf(form Form) func(string) (string, Form, bool) {
 
 // Logs lists the gateway's rolling logs and the configured log file, oldest name first.
 func (in *Installation) Logs(fsys fs.FS) ([]Source, []Gap) {
-	l := lister{fsys: fsys}
+	l := lister{fsys: fsys, listed: map[string]bool{}}
 	for _, dir := range in.LogDirs {
 		l.dir(dir, "", 0, func(name string) (string, Form, bool) {
 			return "", FormLog, product.Mentions(name) && strings.Contains(name, ".log")
@@ -163,9 +166,10 @@ func (in *Installation) Logs(fsys fs.FS) ([]Source, []Gap) {
 }
 
 type lister struct {
-	fsys  fs.FS
-	found []Source
-	gaps  []Gap
+	fsys   fs.FS
+	found  []Source
+	listed map[string]bool // the files of found
+	gaps   []Gap
 }
 
 func (l *lister) agent(a Agent) {
@@ -194,14 +198,22 @@ func (l *lister) dir(dir, agent string, depth int, known func(name string) (stri
 			continue
 		}
 		if !e.Type().IsRegular() {
-			l.gaps = append(l.gaps, Gap{Path: file, What: "is named like a record of the agent but is no regular file; not opened"})
+			l.notRegular(file)
 			continue
 		}
 		l.add(file, agent, session, form)
 	}
 }
 
+func (l *lister) notRegular(file string) {
+	l.gaps = append(l.gaps, Gap{Path: file, What: "is named like a record of the agent but is no regular file; not opened"})
+}
+
 func (l *lister) add(file, agent, session string, form Form) {
+	if l.listed[file] {
+		return // two agents may share a directory
+	}
+	l.listed[file] = true
 	l.found = append(l.found, Source{Path: file, Form: form, Agent: agent, Session: session, Zstd: strings.HasSuffix(file, ".zst"), Size: l.size(file)})
 }
 

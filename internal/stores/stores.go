@@ -81,7 +81,7 @@ func agentDatabases(in *openclaw.Installation) []string {
 func sessionIndexes(in *openclaw.Installation) []string {
 	var list []string
 	for _, a := range in.Agents {
-		if file := path.Join(a.Sessions, "sessions.json"); !slices.Contains(list, file) {
+		if file := a.Index(); !slices.Contains(list, file) {
 			list = append(list, file)
 		}
 	}

@@ -1,0 +1,152 @@
+package openclaw
+
+import (
+	"cmp"
+	"fmt"
+	"io/fs"
+	"iter"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/clawbook/openclaw-ir/internal/jsonl"
+)
+
+// Index returns the path of the agent's index of sessions: sessions.json, unless session.store names another. It need not exist.
+func (a Agent) Index() string { return cmp.Or(a.Store, path.Join(a.Sessions, "sessions.json")) }
+
+// keptElsewhere adds the places beside the usual ones at which OpenClaw keeps sessions: that of session.store, and those to which entries
+// of an index lead. An agent has one entry for each of its places.
+func (in *Installation) keptElsewhere(fsys fs.FS) []Gap {
+	gaps := in.storePlaces(fsys)
+	for _, a := range slices.Clone(in.Agents) {
+		for file := range sessionFiles(fsys, a) {
+			if dir := path.Dir(file); isSessionsDir(dir) && !in.keeps(file) && exists(fsys, file) {
+				in.addPlace(a, dir, "", path.Join(dir, databaseName))
+			}
+		}
+	}
+	return gaps
+}
+
+// isSessionsDir reports the form of an agent's sessions directory. OpenClaw reads what an index names in any of that form.
+func isSessionsDir(dir string) bool {
+	return path.Base(dir) == "sessions" && path.Base(path.Dir(path.Dir(dir))) == "agents"
+}
+
+// keeps reports that a file lies in a sessions directory that is known.
+func (in *Installation) keeps(file string) bool {
+	return slices.ContainsFunc(in.Agents, func(a Agent) bool { return Within(file, a.Sessions) })
+}
+
+// storePlaces adds where session.store leads. In a template every agent has a place of its own.
+func (in *Installation) storePlaces(fsys fs.FS) []Gap {
+	template := in.Config.String("session", "store")
+	if template == "" {
+		return nil
+	}
+	found := false
+	for _, a := range slices.Clone(in.Agents) {
+		store := tilde(strings.ReplaceAll(template, "{agentId}", strings.ToLower(a.ID)), in.Home)
+		if !path.IsAbs(store) || strings.Contains(store, "${") {
+			return []Gap{{Path: in.ConfigPath, What: fmt.Sprintf("session.store is %.200q, of which it cannot be told where it leads; the sessions there were not read", template)}}
+		}
+		if dir := path.Dir(path.Clean(store)); exists(fsys, dir) {
+			found = true
+			in.addStore(fsys, a, path.Clean(store))
+		}
+	}
+	if !found {
+		return []Gap{{Path: in.ConfigPath, What: fmt.Sprintf("session.store is %.200q, where nothing is; the sessions there were not read", template)}}
+	}
+	return nil
+}
+
+func (in *Installation) addStore(fsys fs.FS, a Agent, store string) {
+	index := store
+	if path.Ext(store) == ".sqlite" {
+		index = ""
+	}
+	databases := storeDatabases(fsys, store)
+	if len(databases) == 0 {
+		databases = []string{path.Join(path.Dir(store), databaseName)}
+	}
+	for _, database := range databases {
+		in.addPlace(a, path.Dir(store), index, database)
+	}
+}
+
+// addPlace adds a place of an agent's sessions. A database that is known already gets the sessions beside it, so that none is read twice.
+func (in *Installation) addPlace(a Agent, sessions, index, database string) {
+	a.Sessions, a.Store, a.Dir, a.Database = sessions, index, path.Dir(database), database
+	if slices.ContainsFunc(in.Agents, func(b Agent) bool { return b.Index() == a.Index() && b.Database == database }) {
+		return
+	}
+	i := slices.IndexFunc(in.Agents, func(b Agent) bool { return b.Database == database })
+	switch {
+	case i < 0:
+		in.Agents = append(in.Agents, a)
+	case in.Agents[i].Dir == sessions: // the registry of agents named it
+		in.Agents[i].Sessions, in.Agents[i].Store = sessions, index
+	case database != path.Join(sessions, databaseName):
+		in.addPlace(a, sessions, index, path.Join(sessions, databaseName))
+	}
+}
+
+// storeDatabases are the databases that OpenClaw makes for a store since 2026.7.2: beside it and named for it, with the name of an agent
+// where several share the place, and with a number where that was taken.
+func storeDatabases(fsys fs.FS, store string) (files []string) {
+	stem := strings.TrimSuffix(path.Base(store), path.Ext(store))
+	if path.Base(store) == "sessions.json" {
+		stem = strings.TrimSuffix(databaseName, ".sqlite")
+	}
+	entries, _ := fs.ReadDir(fsys, FSName(path.Dir(store))) // what is wrong with the directory is told where its transcripts are listed
+	for _, e := range entries {
+		rest, ok := strings.CutPrefix(e.Name(), stem+".")
+		if ok && (rest == "sqlite" || strings.HasSuffix(rest, ".sqlite") && !strings.HasPrefix(rest, "sqlite.")) {
+			files = append(files, path.Join(path.Dir(store), e.Name()))
+		}
+	}
+	if isSessionsDir(path.Dir(store)) {
+		files = append(files, path.Join(path.Dir(path.Dir(store)), "agent", databaseName))
+	}
+	return files
+}
+
+// sessionFiles are the files that an agent's index names and the ids of their sessions. An index that cannot be read is told by
+// [Installation.Sessions].
+func sessionFiles(fsys fs.FS, a Agent) iter.Seq2[string, string] {
+	return func(yield func(string, string) bool) {
+		text, _ := readSmall(fsys, a.Index())
+		var p jsonl.Parser
+		p.Reset(text)
+		for range p.Members() {
+			m := flatten(p.Raw(), 1)
+			file := strings.TrimSpace(m["sessionFile"])
+			if file != "" && !path.IsAbs(file) {
+				file = path.Join(a.Sessions, file)
+			}
+			if file != "" && !yield(path.Clean(file), m["sessionId"]) {
+				return
+			}
+		}
+	}
+}
+
+// named adds the files of a sessions directory that are transcripts because an index says so, whatever they are called.
+func (l *lister) named(in *Installation, a Agent) {
+	for file, session := range sessionFiles(l.fsys, a) {
+		if l.listed[file] || !in.keeps(file) {
+			continue
+		}
+		info, err := fs.Lstat(l.fsys, FSName(file))
+		switch {
+		case err != nil:
+			l.gaps = append(l.gaps, readGap(file, err)...)
+		case !info.Mode().IsRegular():
+			l.notRegular(file)
+		default:
+			l.add(file, a.ID, session, FormJSONL)
+		}
+	}
+}

@@ -1,0 +1,55 @@
+package openclaw
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestKeptElsewhere: sessions are found where session.store or an index of sessions puts them, under whatever name, and where it cannot be
+// told is a gap.
+func TestKeptElsewhere(t *testing.T) {
+	const home, usual = "home/claw/", "home/claw/.openclaw/agents/main/sessions/"
+	for name, c := range map[string]struct {
+		store string
+		files []string // and what they hold
+		want  string   // form and path of what is found besides
+		gap   string
+	}{
+		"a template":        {"~/k/{agentId}/s.json", []string{"k/main/a.jsonl", ""}, "jsonl /home/claw/k/main/a.jsonl", ""},
+		"a home":            {"/home/claw/sessions.json", []string{"a.jsonl", ""}, "jsonl /home/claw/a.jsonl", ""},
+		"a database":        {"~/k/{agentId}.sqlite", []string{"k/main.sqlite", "x"}, "sqlite /home/claw/k/main.sqlite", ""},
+		"named for a store": {"~/k/s.json", []string{"k/s.main.2.sqlite", "x", "k/s.sqlite.lock.sqlite", ""}, "sqlite /home/claw/k/s.main.2.sqlite", ""},
+		"another index":     {"~/k/s.json", []string{"k/s.json", `{"agent:main:x":{"sessionId":"a","sessionFile":"notes.txt"}}`, "k/notes.txt", ""}, "jsonl /home/claw/k/notes.txt", ""},
+		"an index's file":   {"", []string{".openclaw/agents/main/sessions/sessions.json", `{"x":{"sessionId":"a","sessionFile":"d/1/2/3/x"}}`, ".openclaw/agents/main/sessions/d/1/2/3/x", ""}, "jsonl /" + usual + "d/1/2/3/x", ""},
+		"an index's place":  {"", []string{".openclaw/agents/main/sessions/sessions.json", `{"x":{"sessionId":"a","sessionFile":"/home/claw/k/agents/main/sessions/x"}}`, "k/agents/main/sessions/x", ""}, "jsonl /home/claw/k/agents/main/sessions/x", ""},
+		"no such place":     {"", []string{".openclaw/agents/main/sessions/sessions.json", `{"x":{"sessionId":"a","sessionFile":"/home/claw/k/x.jsonl"}}`, "k/x.jsonl", ""}, "", ""},
+		"a relative path":   {"k/sessions.json", nil, "", "of which it cannot be told where it leads"},
+		"a variable":        {"/${K}/sessions.json", nil, "", "of which it cannot be told where it leads"},
+		"nothing there":     {"/srv/sessions.json", nil, "", "where nothing is"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			pairs := []string{usual + "b.jsonl", "", home + ".openclaw/openclaw.json", fmt.Sprintf(`{session:{store:%q}}`, c.store)}
+			for i := 0; i < len(c.files); i += 2 {
+				pairs = append(pairs, home+c.files[i], c.files[i+1])
+			}
+			fsys := hostFS(pairs...)
+			installs, gaps := Find(fsys, FindOptions{})
+			if !hasGap(gaps, "/home/claw/.openclaw/openclaw.json", c.gap) && c.gap != "" {
+				t.Errorf("gaps %v, want %q", gaps, c.gap)
+			}
+			var found []string
+			sources, _ := installs[0].Transcripts(fsys)
+			for _, s := range sources {
+				found = append(found, s.Form.String()+" "+s.Path)
+			}
+			if c.want != "" && !slices.Contains(found, c.want) || !slices.Contains(found, "jsonl /"+usual+"b.jsonl") {
+				t.Errorf("found %q, want %q", found, c.want)
+			}
+			if c.want == "" && len(found) != 1 || strings.Contains(strings.Join(found, "\n"), "lock.sqlite") {
+				t.Errorf("found %q", found)
+			}
+		})
+	}
+}
