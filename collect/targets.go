@@ -110,6 +110,7 @@ func (p *places) installation(in *openclaw.Installation) {
 	if in.Config != nil {
 		p.add(AtConfig, in.Config.Files...)
 	}
+	p.add(AtDatabase, in.StateDB()) // here too, so that a link in its place is followed
 	for _, a := range in.Agents {
 		p.add(AtAgent, a.Dir)
 		p.add(AtDatabase, a.Database)

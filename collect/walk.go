@@ -298,7 +298,7 @@ func (c *collector) visit(p string, v visit) error {
 	case Symlink:
 		return c.link(row.Meta)
 	case File:
-		if isDatabase(p) {
+		if isDatabase(p) || v.depth == 0 && v.source == "database" { // a link to it can lead to any name
 			return c.database(row.Meta, v)
 		}
 		return c.file(row.Meta, v)

@@ -215,24 +215,30 @@ func TestStoreInHome(t *testing.T) {
 // Where the state directory, or a home, is reached by a link, both the link and what it stands for are taken.
 func TestLinkedPlaces(t *testing.T) {
 	dir := newHost(t, map[string]string{
-		"/data/oc/openclaw.json":                    `{a:1}`,
-		"/data/oc/state/openclaw.sqlite":            "db",
-		"/data/sessions/s.jsonl":                    "{}",
-		"/data/oc/agents/main/sessions":             "-> /data/sessions",
-		"/var/claw2/x":                              "",
-		"/var/claw2/.ssh/authorized_keys":           "key",
-		"/etc/passwd":                               "c2:x:1002:1002::/home/c2:/bin/sh\n",
-		"/home/c2":                                  "-> /var/claw2",
-		"/var/claw2/.openclaw":                      "-> /data/oc",
-		"/etc/systemd/system/linked.service":        "-> /opt/openclaw.service",
-		"/opt/openclaw.service":                     "[Service]\nExecStart=/usr/bin/openclaw gateway\n",
-		"/var/claw2/.config/systemd/user/x.service": "[Service]",
+		"/data/oc/openclaw.json":                           `{a:1}`,
+		"/data/oc/state/openclaw.sqlite":                   "-> /data/db/y",
+		"/data/db/y":                                       "db",
+		"/data/db/y-wal":                                   "log",
+		"/data/sessions/s.jsonl":                           "{}",
+		"/data/oc/agents/main/agent/openclaw-agent.sqlite": "-> /data/db/x",
+		"/data/db/x":                                       "db",
+		"/data/db/x-wal":                                   "log",
+		"/data/oc/agents/main/sessions":                    "-> /data/sessions",
+		"/var/claw2/x":                                     "",
+		"/var/claw2/.ssh/authorized_keys":                  "key",
+		"/etc/passwd":                                      "c2:x:1002:1002::/home/c2:/bin/sh\n",
+		"/home/c2":                                         "-> /var/claw2",
+		"/var/claw2/.openclaw":                             "-> /data/oc",
+		"/etc/systemd/system/linked.service":               "-> /opt/openclaw.service",
+		"/opt/openclaw.service":                            "[Service]\nExecStart=/usr/bin/openclaw gateway\n",
+		"/var/claw2/.config/systemd/user/x.service":        "[Service]",
 	})
 	got := runOn(t, context.Background(), dir, Options{})
 	got.want(t, map[string]string{
 		"/home/c2": "collected", "/var/claw2/.openclaw": "collected", "/data/oc/openclaw.json": "collected",
 		"/data/oc/state/openclaw.sqlite": "collected", "/data/oc": "collected",
 		"/data/oc/agents/main/sessions": "collected", "/data/sessions/s.jsonl": "collected",
+		"/data/db/x": "collected", "/data/db/x-wal": "collected", "/data/db/y": "collected", "/data/db/y-wal": "collected",
 		"/var/claw2/.ssh/authorized_keys": "collected", "/etc/systemd/system/linked.service": "collected",
 		"/opt/openclaw.service": "collected", "/var/claw2/.config/systemd/user/x.service": "collected",
 	})

@@ -37,12 +37,13 @@ func OpenDatabase(fsys fs.FS, hostPath string) (*Database, error) {
 		return nil, err
 	}
 	// A missing log is the rule; an unreadable one must not pass for it.
-	wal, err := d.source(fsys, hostPath+"-wal")
+	real := besides(fsys, hostPath)
+	wal, err := d.source(fsys, real+"-wal")
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		d.closeFiles()
 		return nil, fmt.Errorf("reading its write-ahead log: %w", err)
 	}
-	journal, err := d.source(fsys, hostPath+"-journal")
+	journal, err := d.source(fsys, real+"-journal")
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		d.closeFiles()
 		return nil, fmt.Errorf("reading its rollback journal: %w", err)
@@ -61,6 +62,14 @@ func OpenDatabase(fsys fs.FS, hostPath string) (*Database, error) {
 		return nil, err
 	}
 	return d, nil
+}
+
+// besides is the path whose name a database's log and journal continue: for a link, SQLite takes that of the file that it leads to.
+func besides(fsys fs.FS, hostPath string) string {
+	if _, err := fs.ReadLink(fsys, FSName(hostPath)); err != nil {
+		return hostPath
+	}
+	return RealPath(fsys, hostPath)
 }
 
 // foreignLog reports that the tables below the log are all others than those in it.
@@ -155,7 +164,7 @@ func stamp(fsys fs.FS, hostPath string) (sqlite.Stamp, error) {
 	if err != nil {
 		return sqlite.Stamp{}, err
 	}
-	wal, err := d.source(fsys, hostPath+"-wal")
+	wal, err := d.source(fsys, besides(fsys, hostPath)+"-wal")
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return sqlite.Stamp{}, err
 	}

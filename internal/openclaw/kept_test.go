@@ -2,10 +2,47 @@ package openclaw
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/clawbook/openclaw-ir/internal/statetest"
 )
+
+// TestLinkedDatabase: the log of a database that a link leads to lies beside it, and not beside the link.
+func TestLinkedDatabase(t *testing.T) {
+	dir := statetest.Root(t, "2026.9.6/running")
+	const name = "/home/alice/.openclaw/agents/main/agent/openclaw-agent.sqlite"
+	count := func() (n int64) {
+		_, err := OpenDatabaseFunc(open(t, dir), name, func(d *Database) error {
+			for row, err := range d.Query(t.Context(), "SELECT count(*) FROM transcript_events") {
+				if err != nil {
+					return err
+				}
+				n = row.Int(0)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	want := count()
+	for _, suffix := range []string{"", "-wal"} {
+		if err := os.Rename(filepath.Join(dir, name+suffix), filepath.Join(dir, "home/alice/x"+suffix)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink("/home/alice/x", filepath.Join(dir, name)); err != nil {
+		t.Fatal(err)
+	}
+	if got := count(); got != want {
+		t.Errorf("%d events by the link, want %d", got, want)
+	}
+}
 
 // TestKeptElsewhere: sessions are found where session.store or an index of sessions puts them, under whatever name, and where it cannot be
 // told is a gap.
