@@ -66,6 +66,7 @@ var catalog = [...]Entry{
 	{RankLogs, "log", AtHost, "tmp/openclaw*", false, "the same of other accounts, and lock files"},
 	{RankLogs, "log", AtLogFile, "", false, "gateway log, where the config moved it"},
 	{RankLogs, "log", AtLogStem, "*.log*", false, "its rotated files"},
+	{RankLogs, "log", AtLogStem, ".[1-9]*", false, "the same, where its name ends otherwise"},
 	{RankLogs, "lock", AtState, "tmp", false, "which process owns the state; the shim that every exec runs first"},
 	{RankLogs, "log", AtOwner, "Library/Logs/openclaw", false, "gateway log on macOS"},
 

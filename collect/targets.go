@@ -122,7 +122,7 @@ func (p *places) installation(in *openclaw.Installation) {
 	}
 	p.add(AtLogs, in.LogDirs...)
 	p.add(AtLogFile, in.LogFile)
-	p.add(AtLogStem, strings.TrimSuffix(in.LogFile, ".log"))
+	p.add(AtLogStem, in.LogStem())
 	for _, u := range in.Units {
 		p.add(AtUnit, u.Path)
 	}

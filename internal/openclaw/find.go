@@ -30,6 +30,7 @@ type FindOptions struct {
 type candidate struct {
 	stateDir, configPath, profile, by string
 	user                              User
+	tmp                               string // directory for temporary files; "" if nobody set it
 	unit                              *Unit
 	namer                             int // the user who points there, 0 also where what lies there tells whose it is, -1 if not known
 }
@@ -138,7 +139,7 @@ func locate(fsys fs.FS, env map[string]string, user User) candidate {
 			home = path.Clean(h)
 		}
 	}
-	c := candidate{profile: set(env["OPENCLAW_PROFILE"]), user: user}
+	c := candidate{profile: set(env["OPENCLAW_PROFILE"]), user: user, tmp: env[tmpVariable]}
 	if c.user.Home == "" {
 		c.user.Home = home
 	}
@@ -189,7 +190,7 @@ func fromProcesses(fsys fs.FS, users []User) (cands []candidate) {
 			if ok && slices.Contains(locating, name) {
 				env[name] = value
 			}
-			ours = ours || name == "OPENCLAW_SERVICE_KIND" || ok && name != "HOME" && slices.Contains(locating, name)
+			ours = ours || name == "OPENCLAW_SERVICE_KIND" || ok && strings.HasPrefix(name, "OPENCLAW_") && slices.Contains(locating, name)
 		}
 		if !ours {
 			continue
@@ -306,6 +307,9 @@ func (f *finder) take(c candidate, own bool) {
 	if c.profile != "" && own {
 		in.Profile = c.profile
 	}
+	if own && !slices.Contains(in.TmpDirs, c.tmp) {
+		in.TmpDirs = append(in.TmpDirs, c.tmp)
+	}
 	if c.unit != nil && !slices.ContainsFunc(in.Units, func(u Unit) bool { return u.Path == c.unit.Path }) {
 		in.Units = append(in.Units, *c.unit)
 	}
@@ -397,7 +401,7 @@ func (in *Installation) read(fsys fs.FS) []Gap {
 	in.findVersion(fsys)
 	in.Era = in.era(fsys)
 	in.findPort()
-	in.findLogs(fsys)
+	gaps = append(gaps, in.findLogs(fsys)...)
 	in.findLoads(fsys)
 	gaps = append(gaps, in.Shut...)
 	if in.Version == "" {
@@ -590,13 +594,16 @@ func (in *Installation) findPort() {
 	}
 }
 
-// findLogs says where the rolling logs lie: /tmp/openclaw, and where that was unsafe /tmp/openclaw-<uid>.
-func (in *Installation) findLogs(fsys fs.FS) {
-	if in.LogFile = tilde(in.Config.String("logging", "file"), in.Home); path.IsAbs(in.LogFile) && in.isShut(fsys, path.Clean(in.LogFile)) {
+// findLogs says where the rolling logs lie: /tmp/openclaw, and where that was unsafe openclaw-<uid> in the directory for temporary files.
+func (in *Installation) findLogs(fsys fs.FS) (gaps []Gap) {
+	in.LogFile = tilde(in.Config.String("logging", "file"), in.Home)
+	if in.LogFile != "" && (!path.IsAbs(in.LogFile) || strings.Contains(in.LogFile, "${")) {
+		gaps = append(gaps, Gap{Path: in.ConfigPath, What: fmt.Sprintf("logging.file is %.200q, of which it cannot be told where it leads; the log there was not read", in.LogFile)})
+	} else if in.LogFile != "" && in.isShut(fsys, path.Clean(in.LogFile)) {
 		in.LogFile = ""
 	}
 	in.LogDirs = []string{"/tmp/openclaw"}
-	for _, tmp := range []string{"/tmp", path.Join(in.Home, "tmp"), path.Join(in.Home, ".tmp")} {
+	for _, tmp := range append([]string{"/tmp", path.Join(in.Home, "tmp"), path.Join(in.Home, ".tmp")}, in.tmpDirs(fsys)...) {
 		entries, _ := fs.ReadDir(fsys, FSName(tmp))
 		for _, e := range entries {
 			if product.Mentions(e.Name()) && mayBeDir(fsys, path.Join(tmp, e.Name())) {
@@ -606,6 +613,7 @@ func (in *Installation) findLogs(fsys fs.FS) {
 	}
 	slices.Sort(in.LogDirs)
 	in.LogDirs = slices.Compact(in.LogDirs)
+	return gaps
 }
 
 // findLoads takes the directories that the config adds to those of skills, hooks and plugins, and the skills of the account for every
@@ -629,6 +637,24 @@ func (in *Installation) findLoads(fsys fs.FS) {
 		add("skill", path.Join(in.Home, ".agents", "skills"))
 	}
 }
+
+// tmpDirs are the directories for temporary files that somebody set for the gateway: in its environment, in the file that it loads into
+// that, or in the config.
+func (in *Installation) tmpDirs(fsys fs.FS) (dirs []string) {
+	text, _ := readSmall(fsys, path.Join(in.StateDir, ".env")) // what is wrong with it is told where its secrets are read
+	dirs = append(dirs, in.TmpDirs...)
+	for line := range strings.Lines(string(text)) {
+		name, value, _ := strings.Cut(strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(line), "export ")), "=")
+		if strings.TrimSpace(name) == tmpVariable {
+			dirs = append(dirs, strings.Trim(strings.TrimSpace(value), `"'`))
+		}
+	}
+	dirs = append(dirs, in.Config.String("env", tmpVariable), in.Config.String("env", "vars", tmpVariable))
+	return slices.DeleteFunc(dirs, func(dir string) bool { return !path.IsAbs(dir) || in.isShut(fsys, path.Clean(dir)) })
+}
+
+// tmpVariable names the directory for temporary files.
+const tmpVariable = "TMPDIR"
 
 // IsStateDirName reports the names of state directories: .openclaw, .openclaw-<profile> and the former names.
 func IsStateDirName(name string) bool {

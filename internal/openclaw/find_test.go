@@ -1,8 +1,10 @@
 package openclaw
 
 import (
+	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -573,6 +575,52 @@ func TestLogsOfFormerNames(t *testing.T) {
 	}
 	if want := []string{"/tmp/clawdbot/clawdbot-2026-01-26.log", "/tmp/openclaw/openclaw-2026-02-01.log.1"}; !slices.Equal(names, want) || len(gaps) > 0 {
 		t.Errorf("logs %q, %v; want %q", names, gaps, want)
+	}
+}
+
+// TestConfiguredLogs: logging.file leads to the numbered logs beside it too, and where it has the form of the default log to one for each day.
+func TestConfiguredLogs(t *testing.T) {
+	names := strings.Fields("gw.log gw.1.log gw.log.1 gw.x.log openclaw-2026-11-22.log openclaw-2026-11-22.1.log openclaw-x openclaw-2026-01-01.log gw.txt gw.2.txt gw gw.3")
+	pairs := []string{"home/claw/.openclaw/openclaw.json", config}
+	for _, name := range names {
+		pairs = append(pairs, "srv/"+name, "{}")
+	}
+	for file, want := range map[string]string{
+		"gw.log": "gw.log gw.1.log", "gw.txt": "gw.txt gw.2.txt", "gw": "gw gw.3",
+		"openclaw-YYYY-MM-DD.log": "openclaw-2026-01-01.log openclaw-2026-11-22.1.log openclaw-2026-11-22.log",
+		"openclaw-2026-01-01.log": "openclaw-2026-01-01.log openclaw-2026-11-22.1.log openclaw-2026-11-22.log",
+	} {
+		pairs[1] = fmt.Sprintf(`{logging:{file:"/srv/%s"}}`, file)
+		installs, gaps := Find(hostFS(pairs...), FindOptions{})
+		logs, more := installs[0].Logs(hostFS(pairs...))
+		var found []string
+		for _, l := range logs {
+			found = append(found, path.Base(l.Path))
+		}
+		if got := strings.Join(found, " "); got != want || len(gaps)+len(more) > 0 {
+			t.Errorf("%s: %q, want %q; gaps %v %v", file, got, want, gaps, more)
+		}
+	}
+	pairs[1] = `{logging:{file:"gw.log"}}`
+	if _, gaps := Find(hostFS(pairs...), FindOptions{}); !hasGap(gaps, "/home/claw/.openclaw/openclaw.json", "where it leads") {
+		t.Errorf("gaps %v", gaps)
+	}
+}
+
+// TestLogsInTmpDir: where /tmp/openclaw is not safe, OpenClaw logs into the directory for temporary files that was set for it.
+func TestLogsInTmpDir(t *testing.T) {
+	const unit = "[Service]\nUser=claw\nExecStart=/usr/bin/openclaw gateway\nEnvironment=TMPDIR=/srv/t\n"
+	for _, c := range [][]string{
+		{"home/claw/.openclaw/openclaw.json", `{env:{vars:{TMPDIR:"/srv/t"}}}`},
+		{"home/claw/.openclaw/openclaw.json", config, "home/claw/.openclaw/.env", "A=b\nexport TMPDIR='/srv/t'\n"},
+		{"home/claw/.openclaw/openclaw.json", config, "etc/systemd/system/openclaw.service", unit},
+		{"home/claw/.openclaw/openclaw.json", config, "proc/7/environ", "HOME=/home/claw\x00OPENCLAW_PROFILE=\x00TMPDIR=/srv/t\x00"},
+	} {
+		fsys := hostFS(append(c, "srv/t/openclaw-1000/openclaw-2026-11-22.log", "{}", "proc/8/environ", "HOME=/home/claw\x00TMPDIR=/srv/u\x00", "srv/u/openclaw-1/x", "")...)
+		installs, _ := Find(fsys, FindOptions{})
+		if len(installs) != 1 || !slices.Equal(installs[0].LogDirs, []string{"/srv/t/openclaw-1000", "/tmp/openclaw"}) {
+			t.Errorf("%q: logs in %q", c, installs[0].LogDirs)
+		}
 	}
 }
 

@@ -51,6 +51,7 @@ type Installation struct {
 	Port        int       `json:"port,omitempty"`
 	LogDirs     []string  `json:"log_dirs"`
 	LogFile     string    `json:"log_file,omitempty"` // logging.file of the config
+	TmpDirs     []string  `json:"-"`                  // directories for temporary files that were set for it
 	LoadDirs    []LoadDir `json:"load_dirs,omitempty"`
 	Notes       []string  `json:"notes,omitempty"`
 	Others      []string  `json:"other_configs,omitempty"` // that a gateway may start with as well as with ConfigPath

@@ -21,7 +21,7 @@ func (in *Installation) keptElsewhere(fsys fs.FS) []Gap {
 	gaps := in.storePlaces(fsys)
 	for _, a := range slices.Clone(in.Agents) {
 		for file := range sessionFiles(fsys, a) {
-			if dir := path.Dir(file); isSessionsDir(dir) && !in.keeps(file) && exists(fsys, file) {
+			if dir := path.Dir(file); isSessionsDir(dir) && !in.keeps(file) && exists(fsys, file) && !in.isShut(fsys, dir) {
 				in.addPlace(a, dir, "", path.Join(dir, databaseName))
 			}
 		}
@@ -51,7 +51,7 @@ func (in *Installation) storePlaces(fsys fs.FS) []Gap {
 		if !path.IsAbs(store) || strings.Contains(store, "${") {
 			return []Gap{{Path: in.ConfigPath, What: fmt.Sprintf("session.store is %.200q, of which it cannot be told where it leads; the sessions there were not read", template)}}
 		}
-		if dir := path.Dir(path.Clean(store)); exists(fsys, dir) {
+		if dir := path.Dir(path.Clean(store)); exists(fsys, dir) && !in.isShut(fsys, dir) {
 			found = true
 			in.addStore(fsys, a, path.Clean(store))
 		}

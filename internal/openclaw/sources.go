@@ -5,6 +5,7 @@ import (
 	"context"
 	"io/fs"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -162,7 +163,32 @@ func (in *Installation) Logs(fsys fs.FS) ([]Source, []Gap) {
 	if in.LogFile != "" && exists(fsys, in.LogFile) {
 		l.add(in.LogFile, "", "", FormLog)
 	}
+	if path.IsAbs(in.LogFile) {
+		l.dir(path.Dir(in.LogFile), "", 0, in.besideLog)
+	}
 	return l.found, l.gaps
+}
+
+// rollingName is a name of the default log's form: OpenClaw puts today's date into one that logging.file gives.
+var rollingName = regexp.MustCompile(`^openclaw-(YYYY-MM-DD|\d{4}-\d\d-\d\d)\.log$`)
+
+// LogStem is what the names of the logs begin with that logging.file leads to: with a number, or for every day another. "" if it is not set.
+func (in *Installation) LogStem() string {
+	if rollingName.MatchString(path.Base(in.LogFile)) {
+		return path.Join(path.Dir(in.LogFile), "openclaw-")
+	}
+	return strings.TrimSuffix(in.LogFile, path.Ext(in.LogFile))
+}
+
+// besideLog knows the logs that logging.file leads to besides the file of that name.
+func (in *Installation) besideLog(name string) (string, Form, bool) {
+	base, ext := path.Base(in.LogFile), path.Ext(in.LogFile)
+	rest, ok := strings.CutPrefix(name, path.Base(in.LogStem()))
+	if rollingName.MatchString(base) {
+		return "", FormLog, ok && name != base && strings.Contains(rest, ".log")
+	}
+	number, last := strings.CutSuffix(rest, ext)
+	return "", FormLog, ok && last && len(number) > 1 && number[0] == '.' && strings.Trim(number[1:], "0123456789") == ""
 }
 
 type lister struct {
