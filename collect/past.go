@@ -44,6 +44,11 @@ func tickOf(t int64) time.Duration {
 	return 50 * time.Millisecond
 }
 
+// mappedFor is how long a file may change without a change of its times by whoever has it mapped into memory: the first write to a page sets
+// them, and the next ones do not until the kernel has written the page back, which it does within 35 s (vm.dirty_expire_centisecs and
+// vm.dirty_writeback_centisecs). tmpfs writes nothing back and sets none.
+const mappedFor = time.Minute
+
 func newPast(key []byte, number int, full bool, old *index, out *indexWriter, started time.Time) *past {
 	if old == nil {
 		old = &index{}
@@ -89,7 +94,8 @@ func (p *past) sameAs(c *collector, m *Meta) bool {
 	}
 	switch m.Type {
 	case File:
-		return e.size == c.limit(*m)
+		on := c.mounts.over(m.Path)
+		return e.size == c.limit(*m) && (on == nil || on.Type != "tmpfs")
 	case Symlink:
 		return e.sum == sha256.Sum256([]byte(m.Link))
 	}
@@ -212,7 +218,13 @@ func (p *past) note(row Row) error {
 
 // recent says that an entry's times are so young that a later change may not show in them.
 func (p *past) recent(e *entry) bool {
-	young := func(t int64) bool { return t >= p.settled.Add(-tickOf(t)).UnixNano() }
+	young := func(t int64) bool {
+		still := tickOf(t)
+		if e.kind == File {
+			still = max(still, mappedFor)
+		}
+		return t >= p.settled.Add(-still).UnixNano()
+	}
 	return young(e.mtime) || young(e.ctime)
 }
 

@@ -18,8 +18,10 @@ import (
 	"filippo.io/age"
 	"github.com/google/go-cmp/cmp"
 	"github.com/ncruces/go-sqlite3"
+	"golang.org/x/sys/unix"
 
 	"github.com/clawbook/openclaw-ir/internal/casefile"
+	"github.com/clawbook/openclaw-ir/internal/host"
 	"github.com/clawbook/openclaw-ir/internal/openclaw"
 )
 
@@ -74,6 +76,47 @@ func (l *lab) take(o SnapshotOptions) *Snapshot {
 
 // age lets the clock tick, so that a later change shows in the times of files.
 func (l *lab) age() { time.Sleep(60 * time.Millisecond) }
+
+// TestMapped: a file that whoever has mapped it changes without a change of its times does not pass for unchanged.
+func TestMapped(t *testing.T) {
+	const log = "/tmp/openclaw/openclaw-2026-11-22.log"
+	l := newLab(t, map[string]string{log: "what was done, by whom\n"})
+	f, err := os.OpenFile(l.dir+log, os.O_RDWR, 0)
+	l.must(err)
+	defer f.Close()
+	page, err := unix.Mmap(int(f.Fd()), 0, 22, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	l.must(err)
+	defer func() { l.must(unix.Munmap(page)) }()
+	page[0] = 'w'
+	l.age()
+	l.take(SnapshotOptions{})
+	before, err := f.Stat()
+	l.must(err)
+	copy(page, "nothing")
+	if after, err := f.Stat(); err != nil || !after.ModTime().Equal(before.ModTime()) {
+		t.Skip("the kernel was quick to write the page back: the times changed") // it has 30 s
+	}
+	if a := l.take(SnapshotOptions{}).Outcome.Alarms; len(a) != 1 || a[0].Path != log {
+		t.Errorf("alarms %+v", a)
+	}
+	if a := l.take(SnapshotOptions{}).Outcome; len(a.Alarms) > 0 || a.Unchanged == 0 {
+		t.Errorf("told twice: %+v", a)
+	}
+}
+
+// TestMappedInMemory: on tmpfs such a change sets no time at all, however old the file.
+func TestMappedInMemory(t *testing.T) {
+	m := Meta{Path: "/tmp/openclaw/a.log", Type: File, HostSize: 1}
+	e := &entry{path: m.Path, size: 1, state: stored}
+	e.setStat(&m)
+	p := &past{old: &index{entries: map[string]*entry{m.Path: e}}}
+	for point, want := range map[string]bool{"/tmp": false, "/run": true} {
+		c := &collector{mounts: mountTable{point: host.Mount{Point: point[1:], Type: "tmpfs"}}}
+		if got := p.sameAs(c, &m); got != want {
+			t.Errorf("tmpfs on %s: unchanged is %v", point, got)
+		}
+	}
+}
 
 func (l *lab) bundles() string { return l.cs.Path(casefile.BundlesDir) }
 
