@@ -31,6 +31,7 @@ type candidate struct {
 	stateDir, configPath, profile, by string
 	user                              User
 	tmp                               string // directory for temporary files; "" if nobody set it
+	workspace                         string // of the agent that uses the defaults; "" if nobody set it
 	unit                              *Unit
 	namer                             int // the user who points there, 0 also where what lies there tells whose it is, -1 if not known
 }
@@ -140,6 +141,7 @@ func locate(fsys fs.FS, env map[string]string, user User) candidate {
 		}
 	}
 	c := candidate{profile: set(env["OPENCLAW_PROFILE"]), user: user, tmp: env[tmpVariable]}
+	c.workspace = tilde(set(env["OPENCLAW_WORKSPACE_DIR"]), home)
 	if c.user.Home == "" {
 		c.user.Home = home
 	}
@@ -306,6 +308,9 @@ func (f *finder) take(c candidate, own bool) {
 	}
 	if c.profile != "" && own {
 		in.Profile = c.profile
+	}
+	if own && c.workspace != "" {
+		in.WorkspaceDir = c.workspace
 	}
 	if own && !slices.Contains(in.TmpDirs, c.tmp) {
 		in.TmpDirs = append(in.TmpDirs, c.tmp)
@@ -512,12 +517,45 @@ func (in *Installation) agent(fsys fs.FS, id string, conf map[string]any) Agent 
 	workspace, _ := conf["workspace"].(string)
 	a := Agent{ID: id, Dir: place(path.Join(base, "agent"), dir), Sessions: path.Join(base, "sessions")}
 	a.Database = path.Join(a.Dir, databaseName)
-	if id == "main" {
-		a.Workspace = place(path.Join(in.StateDir, "workspace"), workspace, in.Config.String("agents", "defaults", "workspace"))
-	} else {
-		a.Workspace = place(path.Join(in.StateDir, "workspace-"+id), workspace)
+	shared, own := in.Config.String("agents", "defaults", "workspace"), "workspace-"+id
+	switch {
+	case in.usesDefaults(id):
+		a.Workspace = place(path.Join(in.StateDir, "workspace"), workspace, shared, in.WorkspaceDir)
+	case id == "main": // as which the only agent began
+		a.Workspace = place(path.Join(in.StateDir, "workspace"), workspace)
+	default:
+		a.Workspace = place(path.Join(in.StateDir, own), workspace, path.Join(shared, id))
 	}
 	return a
+}
+
+// usesDefaults reports the agent whose workspace is the one of all agents' defaults: the only one, main where none is configured, and before
+// 2026.8 of several the one that is marked or comes first.
+func (in *Installation) usesDefaults(id string) bool {
+	configured := in.Config.agents()
+	if len(configured) == 0 {
+		return id == "main"
+	}
+	for only := range configured {
+		if len(configured) == 1 {
+			return strings.EqualFold(only, id)
+		}
+	}
+	list, _ := in.Config.Get("agents", "list").([]any)
+	if in.Config.Get("agents", "entries") != nil {
+		return false
+	}
+	chosen := ""
+	for _, v := range list {
+		m, _ := v.(map[string]any)
+		marked, _ := m["default"].(bool)
+		if name, _ := m["id"].(string); name != "" && (chosen == "" || marked) {
+			if chosen = name; marked {
+				break
+			}
+		}
+	}
+	return strings.EqualFold(chosen, id)
 }
 
 // findVersion asks, in order, the running service's definition, its package and the last writer of the config.

@@ -578,6 +578,34 @@ func TestLogsOfFormerNames(t *testing.T) {
 	}
 }
 
+// TestDefaultWorkspace: the workspace of the defaults is that of the agent that uses it, whatever that is called.
+func TestDefaultWorkspace(t *testing.T) {
+	const defaults = `defaults:{workspace:"~/ws"}`
+	for _, c := range []struct{ agents, id, want string }{
+		{defaults, "main", "ws"},
+		{defaults + `,list:[{id:"bob"}]`, "bob", "ws"},
+		{defaults + `,entries:{Bob:{}}`, "Bob", "ws"},
+		{defaults + `,list:[{id:"bob"},{id:"eve",default:true}]`, "eve", "ws"},
+		{defaults + `,list:[{id:"bob"},{id:"eve",default:true}]`, "bob", ".openclaw/workspace-bob"},
+		{defaults + `,list:[{id:"bob"},{id:"eve"}]`, "bob", "ws"},
+		{defaults + `,entries:{bob:{},eve:{}}`, "eve", "ws/eve"},
+		{`list:[{id:"bob"}]`, "bob", ".openclaw/workspace"},
+		{defaults + `,list:[{id:"bob",workspace:"~/own"}]`, "bob", "own"},
+	} {
+		installs, _ := Find(hostFS("home/claw/.openclaw/openclaw.json", "{agents:{"+c.agents+"}}", "home/claw/ws/eve/x", "", "home/claw/own/x", "",
+			"home/claw/.openclaw/agents/main/x", ""), FindOptions{})
+		i := slices.IndexFunc(installs[0].Agents, func(a Agent) bool { return a.ID == c.id })
+		if i < 0 || installs[0].Agents[i].Workspace != "/home/claw/"+c.want {
+			t.Errorf("%s: %+v, want %s for %s", c.agents, installs[0].Agents, c.want, c.id)
+		}
+	}
+	const unit = "[Service]\nUser=claw\nExecStart=/usr/bin/openclaw gateway\nEnvironment=OPENCLAW_WORKSPACE_DIR=/srv/w\n"
+	installs, _ := Find(hostFS("home/claw/.openclaw/openclaw.json", config, "etc/systemd/system/openclaw.service", unit, "srv/w/x", ""), FindOptions{})
+	if got := installs[0].Agents[0].Workspace; got != "/srv/w" {
+		t.Errorf("by the environment: %s", got)
+	}
+}
+
 // TestConfiguredLogs: logging.file leads to the numbered logs beside it too, and where it has the form of the default log to one for each day.
 func TestConfiguredLogs(t *testing.T) {
 	names := strings.Fields("gw.log gw.1.log gw.log.1 gw.x.log openclaw-2026-11-22.log openclaw-2026-11-22.1.log openclaw-x openclaw-2026-01-01.log gw.txt gw.2.txt gw gw.3")

@@ -37,26 +37,27 @@ type Gap struct {
 // An Installation is one OpenClaw state directory and what belongs to it.
 // Paths are absolute paths on the host.
 type Installation struct {
-	User        string    `json:"user"` // account whose home holds it; "" if none
-	Home        string    `json:"home"`
-	StateDir    string    `json:"state_dir"`
-	ConfigPath  string    `json:"config_path"`
-	Profile     string    `json:"profile,omitempty"`
-	FoundBy     []string  `json:"found_by"` // each way it was found: "home", "unit …", "process …", "given"
-	Version     string    `json:"version,omitempty"`
-	VersionFrom string    `json:"version_from,omitempty"`
-	Era         Era       `json:"era"`
-	Agents      []Agent   `json:"agents"`
-	Units       []Unit    `json:"units,omitempty"`
-	Port        int       `json:"port,omitempty"`
-	LogDirs     []string  `json:"log_dirs"`
-	LogFile     string    `json:"log_file,omitempty"` // logging.file of the config
-	TmpDirs     []string  `json:"-"`                  // directories for temporary files that were set for it
-	LoadDirs    []LoadDir `json:"load_dirs,omitempty"`
-	Notes       []string  `json:"notes,omitempty"`
-	Others      []string  `json:"other_configs,omitempty"` // that a gateway may start with as well as with ConfigPath
-	Shut        []Gap     `json:"-"`                       // what the agent calls its own and may not read
-	Config      *Config   `json:"-"`
+	User         string    `json:"user"` // account whose home holds it; "" if none
+	Home         string    `json:"home"`
+	StateDir     string    `json:"state_dir"`
+	ConfigPath   string    `json:"config_path"`
+	Profile      string    `json:"profile,omitempty"`
+	FoundBy      []string  `json:"found_by"` // each way it was found: "home", "unit …", "process …", "given"
+	Version      string    `json:"version,omitempty"`
+	VersionFrom  string    `json:"version_from,omitempty"`
+	Era          Era       `json:"era"`
+	Agents       []Agent   `json:"agents"`
+	Units        []Unit    `json:"units,omitempty"`
+	Port         int       `json:"port,omitempty"`
+	LogDirs      []string  `json:"log_dirs"`
+	LogFile      string    `json:"log_file,omitempty"` // logging.file of the config
+	TmpDirs      []string  `json:"-"`                  // directories for temporary files that were set for it
+	WorkspaceDir string    `json:"-"`                  // that was set for the agent that uses the defaults; "" if none was
+	LoadDirs     []LoadDir `json:"load_dirs,omitempty"`
+	Notes        []string  `json:"notes,omitempty"`
+	Others       []string  `json:"other_configs,omitempty"` // that a gateway may start with as well as with ConfigPath
+	Shut         []Gap     `json:"-"`                       // what the agent calls its own and may not read
+	Config       *Config   `json:"-"`
 }
 
 // A LoadDir is where an installation finds skills, hooks or plugins beside its own directories, as the config says. A plugin may be a file.

@@ -32,7 +32,7 @@ type Unit struct {
 func (u Unit) Name() string { return path.Base(u.Path) }
 
 // locating are the variables that move an installation. Others may be secrets and are not kept.
-var locating = []string{"HOME", "OPENCLAW_STATE_DIR", "OPENCLAW_CONFIG_PATH", "OPENCLAW_HOME", "OPENCLAW_PROFILE", "OPENCLAW_GATEWAY_PORT", tmpVariable}
+var locating = []string{"HOME", "OPENCLAW_STATE_DIR", "OPENCLAW_CONFIG_PATH", "OPENCLAW_HOME", "OPENCLAW_PROFILE", "OPENCLAW_GATEWAY_PORT", "OPENCLAW_WORKSPACE_DIR", tmpVariable}
 
 // A manager is what runs service definitions. Its directories stand in order of precedence: a drop-in for a unit may
 // lie in any of them, and one of the same name in an earlier directory replaces it.
