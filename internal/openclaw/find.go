@@ -342,6 +342,9 @@ func (f *finder) installation(c candidate, info fs.FileInfo) *Installation {
 	return in
 }
 
+// maxShut bounds how many places are told that the agent may not call its own.
+const maxShut = 1000
+
 // isShut says, and notes as a gap, that what the agent says is its own, in its configuration or a database, is such as its user may not read:
 // it is root's or another user's, and no evidence of what the agent did.
 func (in *Installation) isShut(fsys fs.FS, place string) bool {
@@ -351,7 +354,7 @@ func (in *Installation) isShut(fsys fs.FS, place string) bool {
 	if !ok { // a bundle: what was shut is not in it
 		return false
 	}
-	if slices.ContainsFunc(in.Shut, func(g Gap) bool { return g.Path == place }) {
+	if len(in.Shut) > maxShut || slices.ContainsFunc(in.Shut, func(g Gap) bool { return g.Path == place }) {
 		return true
 	}
 	info, err := fs.Stat(fsys, FSName(in.StateDir))
@@ -364,7 +367,11 @@ func (in *Installation) isShut(fsys fs.FS, place string) bool {
 			return false
 		}
 	}
-	in.Shut = append(in.Shut, Gap{Path: place, Unknown: true, What: fmt.Sprintf("the agent says that it is its own, and user %d may not read it: not read", m.UID)})
+	why := fmt.Sprintf("the agent says that it is its own, and user %d may not read it: not read", m.UID)
+	if len(in.Shut) == maxShut {
+		why += ", nor what else the agent says is its own"
+	}
+	in.Shut = append(in.Shut, Gap{Path: place, Unknown: true, What: why})
 	return true
 }
 

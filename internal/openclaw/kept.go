@@ -19,9 +19,11 @@ func (a Agent) Index() string { return cmp.Or(a.Store, path.Join(a.Sessions, "se
 // of an index lead. An agent has one entry for each of its places.
 func (in *Installation) keptElsewhere(fsys fs.FS) []Gap {
 	gaps := in.storePlaces(fsys)
+	known := in.sessionDirs()
 	for _, a := range slices.Clone(in.Agents) {
 		for file := range sessionFiles(fsys, a) {
-			if dir := path.Dir(file); isSessionsDir(dir) && !in.keeps(file) && exists(fsys, file) && !in.isShut(fsys, dir) {
+			if dir := path.Dir(file); isSessionsDir(dir) && !known.hold(file) && exists(fsys, file) && !in.isShut(fsys, dir) {
+				known[dir] = true
 				in.addPlace(a, dir, "", path.Join(dir, databaseName))
 			}
 		}
@@ -29,14 +31,29 @@ func (in *Installation) keptElsewhere(fsys fs.FS) []Gap {
 	return gaps
 }
 
+// directories are absolute paths.
+type directories map[string]bool
+
+// hold reports that a file lies in one of them.
+func (d directories) hold(file string) bool {
+	for dir := path.Dir(file); ; dir = path.Dir(dir) {
+		if d[dir] || len(dir) <= 1 {
+			return d[dir]
+		}
+	}
+}
+
+func (in *Installation) sessionDirs() directories {
+	d := directories{}
+	for _, a := range in.Agents {
+		d[a.Sessions] = true
+	}
+	return d
+}
+
 // isSessionsDir reports the form of an agent's sessions directory. OpenClaw reads what an index names in any of that form.
 func isSessionsDir(dir string) bool {
 	return path.Base(dir) == "sessions" && path.Base(path.Dir(path.Dir(dir))) == "agents"
-}
-
-// keeps reports that a file lies in a sessions directory that is known.
-func (in *Installation) keeps(file string) bool {
-	return slices.ContainsFunc(in.Agents, func(a Agent) bool { return Within(file, a.Sessions) })
 }
 
 // storePlaces adds where session.store leads. In a template every agent has a place of its own.
@@ -134,9 +151,9 @@ func sessionFiles(fsys fs.FS, a Agent) iter.Seq2[string, string] {
 }
 
 // named adds the files of a sessions directory that are transcripts because an index says so, whatever they are called.
-func (l *lister) named(in *Installation, a Agent) {
+func (l *lister) named(known directories, a Agent) {
 	for file, session := range sessionFiles(l.fsys, a) {
-		if l.listed[file] || !in.keeps(file) {
+		if l.listed[file] || !known.hold(file) {
 			continue
 		}
 		info, err := fs.Lstat(l.fsys, FSName(file))

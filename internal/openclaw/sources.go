@@ -126,8 +126,9 @@ func (in *Installation) Transcripts(fsys fs.FS) ([]Source, []Gap) {
 	for _, a := range in.Agents {
 		l.agent(a)
 	}
+	known := in.sessionDirs()
 	for _, a := range in.Agents {
-		l.named(in, a)
+		l.named(known, a)
 	}
 	for _, dir := range in.LogDirs {
 		l.dir(path.Join(dir, "session-archive-read-cache"), "", 1, func(name string) (string, Form, bool) {
