@@ -33,14 +33,29 @@ var identityFiles = []string{"AGENTS.md", "SOUL.md", "IDENTITY.md", "USER.md", "
 // A restPlace is a directory whose files have one role.
 type restPlace struct{ dir, role string }
 
-// restPlaces lists where an installation keeps what its agents read and run.
-func restPlaces(in *openclaw.Installation) (places []restPlace) {
+// workspaces are those of an installation's agents, and those that lie where OpenClaw makes them by itself: a config, or a variable of some
+// process, can name another to hide the one that is used.
+func (r *restReader) workspaces(in *openclaw.Installation) (dirs []string) {
 	for _, a := range in.Agents {
-		if a.Workspace == "" {
-			continue
+		if a.Workspace != "" && !slices.Contains(dirs, a.Workspace) {
+			dirs = append(dirs, a.Workspace)
 		}
-		places = append(places, restPlace{path.Join(a.Workspace, "memory"), "memory"}, restPlace{path.Join(a.Workspace, "skills"), "skill"},
-			restPlace{path.Join(a.Workspace, ".agents", "skills"), "skill"}, restPlace{path.Join(a.Workspace, "hooks"), "hook"})
+	}
+	entries, _ := fs.ReadDir(r.fsys, openclaw.FSName(in.StateDir)) // what is wrong with it is told where it is searched for transcripts
+	for _, e := range entries {
+		dir := path.Join(in.StateDir, e.Name())
+		if (e.Name() == "workspace" || strings.HasPrefix(e.Name(), "workspace-")) && e.IsDir() && !slices.Contains(dirs, dir) {
+			dirs = append(dirs, dir)
+		}
+	}
+	return dirs
+}
+
+// restPlaces lists where an installation keeps what its agents read and run.
+func restPlaces(in *openclaw.Installation, workspaces []string) (places []restPlace) {
+	for _, dir := range workspaces {
+		places = append(places, restPlace{path.Join(dir, "memory"), "memory"}, restPlace{path.Join(dir, "skills"), "skill"},
+			restPlace{path.Join(dir, ".agents", "skills"), "skill"}, restPlace{path.Join(dir, "hooks"), "hook"})
 	}
 	for sub, role := range map[string]string{"skills": "skill", "hooks": "hook", "extensions": "plugin", "cache/shell-snapshots": "snapshot", "tmp/agent-cli": "snapshot"} {
 		places = append(places, restPlace{path.Join(in.StateDir, sub), role})
@@ -85,23 +100,22 @@ func RestFiles(ctx context.Context, fsys fs.FS, in *openclaw.Installation, yield
 // installation looks at all files of one installation.
 func (r *restReader) installation(in *openclaw.Installation) {
 	r.own = []string{openclaw.RealPath(r.fsys, in.StateDir)}
-	for _, a := range in.Agents {
-		if a.Workspace != "" {
-			r.own = append(r.own, openclaw.RealPath(r.fsys, a.Workspace))
-		}
+	workspaces := r.workspaces(in)
+	for _, dir := range workspaces {
+		r.own = append(r.own, openclaw.RealPath(r.fsys, dir))
 	}
 	for _, l := range in.LoadDirs {
 		r.own = append(r.own, openclaw.RealPath(r.fsys, l.Path))
 	}
-	for _, a := range in.Agents {
+	for _, dir := range workspaces {
 		for _, name := range identityFiles {
-			r.file(path.Join(a.Workspace, name), a.Workspace, "identity")
+			r.file(path.Join(dir, name), dir, "identity")
 		}
-		r.file(path.Join(a.Workspace, "MEMORY.md"), a.Workspace, "memory")
-		r.file(path.Join(a.Workspace, ".env"), a.Workspace, "env")
+		r.file(path.Join(dir, "MEMORY.md"), dir, "memory")
+		r.file(path.Join(dir, ".env"), dir, "env")
 	}
 	r.file(path.Join(in.StateDir, ".env"), in.StateDir, "env")
-	places := restPlaces(in)
+	places := restPlaces(in, workspaces)
 	for _, p := range places {
 		r.entered[openclaw.RealPath(r.fsys, p.dir)] = true
 	}
