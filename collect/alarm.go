@@ -174,7 +174,8 @@ func (c *collector) explain(e *entry) string {
 
 // deleted says what deletes a file that is gone; of one that is still there, and shorter, that explains nothing.
 func (c *collector) deleted(e *entry) string {
-	age := c.past.settled.Sub(timeOf(e.mtime))
+	// The time of the last write can be set back by whoever wants the file to pass for old; that this was done cannot.
+	age := c.past.settled.Sub(timeOf(max(e.mtime, e.ctime)))
 	switch isLog := e.source != "transcript"; {
 	case c.past.next[e.path].is(e):
 		return ""

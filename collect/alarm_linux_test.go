@@ -50,7 +50,7 @@ func TestAlarms(t *testing.T) {
 		"log cut":                                {func(l *lab) { l.cut(gatewayLog, 10) }, "cut " + gatewayLog},
 		"young log gone":                         {func(l *lab) { l.remove(gatewayLog) }, "gone " + gatewayLog},
 		"old log cut":                            {func(l *lab) { l.cut("/tmp/openclaw/openclaw-2026-11-26.log", 10) }, "cut /tmp/openclaw/openclaw-2026-11-26.log"},
-		"old log gone":                           {func(l *lab) { l.remove("/tmp/openclaw/openclaw-2026-11-26.log") }, ""},
+		"log made old gone":                      {func(l *lab) { l.remove("/tmp/openclaw/openclaw-2026-11-26.log") }, "gone /tmp/openclaw/openclaw-2026-11-26.log"},
 		"log rotated": {func(l *lab) {
 			l.rename("/var/log/auth.log", "/var/log/auth.log.1")
 			l.put("/var/log/auth.log", "new\n")
@@ -92,6 +92,28 @@ func TestAlarms(t *testing.T) {
 			}
 			l.restored()
 		})
+	}
+}
+
+// TestDeletedByAge: what is old is deleted by OpenClaw, and what was only given an old time is not.
+func TestDeletedByAge(t *testing.T) {
+	now := time.Now()
+	for _, x := range []struct {
+		source, path     string
+		written, changed time.Duration // ago
+		want             bool
+	}{
+		{"log", "/srv/openclaw.log", 25 * time.Hour, 25 * time.Hour, true},
+		{"log", "/srv/openclaw.log", 25 * time.Hour, time.Hour, false},
+		{"log", "/srv/openclaw.log", time.Hour, time.Hour, false},
+		{"transcript", "/s/a.jsonl.deleted.1.zst", 31 * 24 * time.Hour, 31 * 24 * time.Hour, true},
+		{"transcript", "/s/a.jsonl.deleted.1.zst", 31 * 24 * time.Hour, time.Hour, false},
+	} {
+		c := &collector{past: &past{settled: now, next: map[string]*entry{}}}
+		e := &entry{source: x.source, path: x.path, kind: File, mtime: now.Add(-x.written).UnixNano(), ctime: now.Add(-x.changed).UnixNano()}
+		if why := c.deleted(e); (why != "") != x.want {
+			t.Errorf("%+v: %q", x, why)
+		}
 	}
 }
 

@@ -82,6 +82,9 @@ func (c *collector) compareRows(name string, db, wal sqlite.Source, still func()
 	}
 	for key, s := range r.now {
 		s.Link = p.number
+		if was := old[key]; was != nil {
+			s.Last = max(s.Last, was.Last) // to set the times back makes no session old enough to be pruned
+		}
 		if was := old[key]; was != nil && was.same(s) {
 			s.Link = was.Link
 		}

@@ -83,6 +83,28 @@ func TestRowAlarms(t *testing.T) {
 	}
 }
 
+// TestRowsMadeOld: to set the times of a session's rows back does not make it one that OpenClaw prunes.
+func TestRowsMadeOld(t *testing.T) {
+	l := newLab(t, map[string]string{agentDatabase: ""})
+	db, err := sqlite3.Open("file:" + l.dir + agentDatabase)
+	l.must(err)
+	defer db.Close()
+	for _, step := range []struct {
+		sql    string
+		alarms int
+	}{
+		{fmt.Sprintf(`CREATE TABLE transcript_events (session_id TEXT, seq INTEGER, event_json TEXT, created_at INTEGER);
+			INSERT INTO transcript_events VALUES ('s1', 1, '{}', %d), ('s2', 1, '{}', %[1]d)`, time.Now().UnixMilli()), 0},
+		{"UPDATE transcript_events SET created_at = 1", 0},
+		{"DELETE FROM transcript_events WHERE session_id = 's1'", 1},
+	} {
+		l.must(db.Exec(step.sql))
+		if got := l.take(SnapshotOptions{}).Outcome.Alarms; len(got) != step.alarms {
+			t.Errorf("%s: alarms %+v", step.sql, got)
+		}
+	}
+}
+
 func packZstd(t *testing.T, text string) []byte {
 	t.Helper()
 	enc, err := zstd.NewWriter(nil)
