@@ -2,6 +2,7 @@ package contain
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"path"
@@ -57,7 +58,7 @@ func (c *Containment) cronOf(u openclaw.User) (told []string) {
 	for _, dir := range cronDirs[:len(cronDirs)-1] { // /etc/cron.d is root's
 		file := path.Join(dir, path.Base(u.Name))
 		text, _, err := host.ReadFile(ourselves(), onDisk(c.Machine, file))
-		if err != nil {
+		if err != nil && !errors.Is(err, fs.ErrPermission) { // that only root can look has been told
 			told = append(told, fmt.Sprintf("%s (%s)", file, openclaw.Cause(err)))
 		}
 		n := 0

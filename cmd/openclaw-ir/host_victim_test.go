@@ -164,7 +164,7 @@ func (v *victim) weaken(t *testing.T, r release) {
 	v.comment(t)
 	v.chown(t, "home/"+hostUser+"/.openclaw")
 	cron := v.command("crontab", "-u", hostUser, "-")
-	cron.Stdin = strings.NewReader("# m h dom mon dow command\n0 4 * * * /usr/bin/true\n" +
+	cron.Stdin = strings.NewReader("# m h dom mon dow command\nMAILTO=\"\"\n" + // another line that starts something would be told: TestStarts
 		"@reboot /usr/local/bin/node /opt/openclaw/node_modules/openclaw/openclaw.mjs gateway run\n")
 	run(t, cron)
 }
