@@ -363,7 +363,7 @@ func (h *pastime) step() {
 		h.try(os.Chmod(p, 0o400|os.FileMode(h.r.IntN(0o400))))
 	case 9:
 		os.Remove(p)
-		h.try(os.Symlink([]string{"x", "d/y", "/etc/passwd"}[h.r.IntN(3)], p))
+		h.try(os.Symlink([]string{"x", "d/y", "/nowhere/x"}[h.r.IntN(3)], p)) // other steps write to where a link leads
 	case 10:
 		h.write()
 	case 11:
