@@ -66,12 +66,16 @@ func Find(fsys fs.FS, o FindOptions) ([]*Installation, []Gap) {
 		cands = append(cands, candidate{stateDir: path.Clean(dir), by: "given", user: ownerOf(dir, users)})
 	}
 	f := finder{fsys: fsys, byDir: map[string]*Installation{}}
-	for _, own := range []bool{true, false} { // whose it is says first what belongs to it
-		for _, c := range cands {
-			if f.isOwn(c) == own {
-				f.take(c, own)
-			}
+	var strange []candidate
+	for _, c := range cands {
+		if f.isOwn(c) {
+			f.take(c, true)
+		} else {
+			strange = append(strange, c)
 		}
+	}
+	for _, c := range strange { // whose it is has said what belongs to it
+		f.take(c, false)
 	}
 	installs := slices.SortedFunc(maps.Values(f.byDir), func(a, b *Installation) int { return strings.Compare(a.StateDir, b.StateDir) })
 	for _, in := range installs {
@@ -286,14 +290,15 @@ func (f *finder) take(c candidate, own bool) {
 	if !looksLikeState(f.fsys, c.stateDir) && c.by == "home" {
 		return
 	}
-	in := f.known(c, info)
+	real := RealPath(f.fsys, c.stateDir)
+	in := f.known(c, real, info)
 	if in == nil && !own {
 		f.gaps = append(f.gaps, Gap{Path: c.stateDir, Unknown: true, What: fmt.Sprintf("belongs to another user than %s, which alone names it: neither read nor changed; --state-dir %s says that it is OpenClaw's all the same",
 			c.by, console.ShellWord(c.stateDir))})
 		return
 	}
 	if in == nil {
-		in = f.installation(c, info)
+		in = f.installation(c, real, info)
 	}
 	if !slices.Contains(in.FoundBy, c.by) {
 		in.FoundBy = append(in.FoundBy, c.by)
@@ -306,23 +311,24 @@ func (f *finder) take(c candidate, own bool) {
 	} else if c.configPath != "" {
 		in.ConfigPath = c.configPath
 	}
-	if c.profile != "" && own {
-		in.Profile = c.profile
-	}
-	if own && c.workspace != "" {
-		in.WorkspaceDir = c.workspace
-	}
-	if own && !slices.Contains(in.TmpDirs, c.tmp) {
-		in.TmpDirs = append(in.TmpDirs, c.tmp)
+	if own {
+		in.set(c)
 	}
 	if c.unit != nil && !slices.ContainsFunc(in.Units, func(u Unit) bool { return u.Path == c.unit.Path }) {
 		in.Units = append(in.Units, *c.unit)
 	}
 }
 
+// set takes what a candidate's environment says beside where the state is.
+func (in *Installation) set(c candidate) {
+	in.Profile, in.WorkspaceDir = cmp.Or(c.profile, in.Profile), cmp.Or(c.workspace, in.WorkspaceDir)
+	if !slices.Contains(in.TmpDirs, c.tmp) {
+		in.TmpDirs = append(in.TmpDirs, c.tmp)
+	}
+}
+
 // known returns the installation of a candidate's directory, nil if there is none yet.
-func (f *finder) known(c candidate, info fs.FileInfo) *Installation {
-	real := RealPath(f.fsys, c.stateDir)
+func (f *finder) known(c candidate, real string, info fs.FileInfo) *Installation {
 	for i, known := range f.infos { // the same file is one mounted twice
 		if f.dirs[i] == real || os.SameFile(known, info) {
 			in := f.byDir[f.dirs[i]]
@@ -335,8 +341,8 @@ func (f *finder) known(c candidate, info fs.FileInfo) *Installation {
 	return nil
 }
 
-func (f *finder) installation(c candidate, info fs.FileInfo) *Installation {
-	in, real := &Installation{User: c.user.Name, Home: c.user.Home, StateDir: c.stateDir}, RealPath(f.fsys, c.stateDir)
+func (f *finder) installation(c candidate, real string, info fs.FileInfo) *Installation {
+	in := &Installation{User: c.user.Name, Home: c.user.Home, StateDir: c.stateDir}
 	f.byDir[real] = in
 	f.infos, f.dirs = append(f.infos, info), append(f.dirs, real)
 	return in
