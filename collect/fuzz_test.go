@@ -242,6 +242,7 @@ func FuzzArchive(f *testing.F) {
 		}
 		f.Add(archive, []byte(c.rows))
 		f.Add(bytes.Replace(archive, []byte("content"), []byte("CONTENT"), 1), []byte(c.rows)) // which Verify alone can tell
+		f.Add(archive, bytes.Replace([]byte(c.rows), []byte(`"header_size":512`), []byte(`"header_size":0`), 1))
 	}
 	f.Fuzz(func(t *testing.T, archive, rows []byte) {
 		if bytes.Count(rows, []byte("\n")) > 1000 {

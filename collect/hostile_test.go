@@ -224,6 +224,8 @@ func TestVerifyComparesArchiveAndManifest(t *testing.T) {
 		"duplicate": {crafted{members: two.members, body: two.body, rows: one().rows}, "duplicate"},
 		"missing":   {crafted{members: one().members, body: one().body, rows: one().rows + craftedRow("/g", 512, 7, "content")}, "missing"},
 		"digest":    {crafted{members: one().members, body: one().body, rows: craftedRow("/f", 512, 7, "CONTENT")}, "digest"},
+		"offset":    {crafted{members: one().members, body: one().body, rows: craftedRow("/f", 513, 6, "ontent")}, "offset"},
+		"no header": {crafted{members: one().members, body: one().body, rows: strings.Replace(one().rows, "512}", "0}", 1)}, "offset"},
 		"device":    {crafted{members: []tar.Header{{Name: "[root]/f", Typeflag: tar.TypeChar}}, rows: craftedRow("/f", 512, 0, "")}, "type"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -22,6 +22,8 @@ type Member struct {
 	Link  string
 	Mtime time.Time
 	At    int64 // offset of the content in the tar stream
+	// HeaderSize is how many bytes of headers come before the content.
+	HeaderSize int64
 	// Body is the content. It is valid until the next member and returns a *CutError where the bundle ends early.
 	Body io.Reader
 }
@@ -131,6 +133,7 @@ func walkMembers(ctx context.Context, src io.Reader, yield func(Member, error) b
 	w := &memberWalk{ctx: ctx, src: src}
 	w.tar = tar.NewReader(readFunc(w.read))
 	for {
+		start := blockEnd(w.off)
 		h, err := w.tar.Next()
 		if errors.Is(err, io.EOF) {
 			err = w.drain()
@@ -142,7 +145,7 @@ func walkMembers(ctx context.Context, src io.Reader, yield func(Member, error) b
 			yield(Member{}, w.fail(err))
 			return
 		}
-		if !yield(w.member(h), nil) {
+		if !yield(w.member(h, start), nil) {
 			return
 		}
 		// Reading the rest here, and not in Next, tells a cut in this member from one behind it.
@@ -153,6 +156,9 @@ func walkMembers(ctx context.Context, src io.Reader, yield func(Member, error) b
 		w.cut.Last, w.cut.Part = w.cut.Part, ""
 	}
 }
+
+// blockEnd is where the 512-byte block of the tar stream ends that holds the byte before off.
+func blockEnd(off int64) int64 { return (off + 511) &^ 511 }
 
 type readFunc func([]byte) (int, error)
 
@@ -167,8 +173,9 @@ func (w *memberWalk) read(p []byte) (int, error) {
 	return n, err
 }
 
-func (w *memberWalk) member(h *tar.Header) Member {
-	m := Member{Size: h.Size, Link: h.Linkname, Mtime: h.ModTime, At: w.off, Body: readFunc(w.body)}
+// member describes the member whose headers begin at start and end here.
+func (w *memberWalk) member(h *tar.Header, start int64) Member {
+	m := Member{Size: h.Size, Link: h.Linkname, Mtime: h.ModTime, At: w.off, HeaderSize: w.off - start, Body: readFunc(w.body)}
 	m.Name = strings.TrimSuffix(h.Name, "/")
 	switch {
 	case isSparse(h):

@@ -168,13 +168,13 @@ func (f progress) Write(p []byte) (int, error) {
 
 // expected is what the manifest says of a member.
 type expected struct {
-	digest   string
-	at, size int64
-	kind     Type
-	link     string
-	seen     bool
-	whole    bool // read to its end
-	summed   bool
+	digest           string
+	at, size, header int64
+	kind             Type
+	link             string
+	seen             bool
+	whole            bool // read to its end
+	summed           bool
 }
 
 // contents checks every member against the manifest, and SHA256SUMS against both.
@@ -254,7 +254,7 @@ func (v *verifier) expect(b *Bundle) map[string]*expected {
 			v.report.add("duplicate", name, "two rows in the manifest")
 			continue
 		}
-		want[name] = &expected{digest: row.StoredDigest(), at: row.At, size: row.Size, kind: row.Type, link: row.Link}
+		want[name] = &expected{digest: row.StoredDigest(), at: row.At, size: row.Size, header: row.HeaderSize, kind: row.Type, link: row.Link}
 	}
 	return want
 }
@@ -277,7 +277,7 @@ func (v *verifier) member(m Member, want map[string]*expected, seal *SignedSeal)
 		return
 	}
 	own := m.Name == memberManifest || m.Name == memberSums
-	if !own && (m.At != e.at || m.Size != e.size) {
+	if !own && (m.At != e.at || m.Size != e.size || m.HeaderSize != e.header) {
 		v.report.add("offset", m.Name, "manifest and archive disagree about place or size")
 	}
 	switch {

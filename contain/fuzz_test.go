@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/clawbook/openclaw-ir/internal/casefile"
+	"github.com/clawbook/openclaw-ir/internal/console"
 	"github.com/clawbook/openclaw-ir/internal/host"
 	"github.com/clawbook/openclaw-ir/internal/json5"
 	"github.com/clawbook/openclaw-ir/internal/product"
@@ -178,6 +179,7 @@ func FuzzHardening(f *testing.F) {
 func FuzzJournal(f *testing.F) {
 	f.Add([]byte(`{"version":1,"state":"contained","files":[{"path":"/etc/crontab","edits":[{"start":-1,"old":"x","new":"y"}]}],"links":[{"path":"../x","target":"/etc/passwd"}],"frozen":{}}`))
 	f.Add([]byte(`{"version":2}`))
+	f.Add([]byte("{\"version\":1,\"links\":[{\"path\":\"x\",\"target\":\"/etc/\x7f\u202e\"}]}")) // which a terminal does not show
 	cs, err := casefile.Open(filepath.Join(f.TempDir(), "cases"), "", true)
 	if err != nil {
 		f.Fatal(err)
@@ -205,7 +207,7 @@ func FuzzJournal(f *testing.F) {
 		if err != nil {
 			t.Fatalf("%q was written and is not read: %v", want, err)
 		}
-		if got, err := json.MarshalIndent(again, "", " "); err != nil || string(got)+"\n" != string(want) {
+		if got, err := console.JSON(again, " "); err != nil || string(got) != string(want) {
 			t.Errorf("%s became %s, %v", want, got, err)
 		}
 	})
