@@ -240,7 +240,9 @@ func (h *host) reboot(t *testing.T) {
 	select {
 	case <-h.ended:
 	case <-time.After(2 * time.Minute):
-		t.Fatal("the host does not power off")
+		jobs, _ := h.command("systemctl", "list-jobs", "--no-pager").CombinedOutput()
+		journal, _ := h.command("journalctl", "--no-pager", "-b", "-n", "80", "-o", "short-monotonic").CombinedOutput()
+		t.Fatalf("the host does not power off; its jobs: %s\nits journal: %s", jobs, journal)
 	}
 	h.boot(t)
 }

@@ -244,6 +244,9 @@ func parseUnix(line string) (Socket, error) {
 	if err != nil {
 		return s, err
 	}
+	if _, err := strconv.ParseUint(f[5], 16, 8); err != nil {
+		return s, err
+	}
 	switch {
 	case flags&0x10000 != 0: // __SO_ACCEPTCON
 		s.State = "LISTEN"
