@@ -61,17 +61,23 @@ const (
 	// ten failures in a minute shut everyone out for five.
 	maxOld = 3
 	// reloadTries and reloadPause are how long a running gateway that still refuses gets to take over an edited config: about
-	// 1 s is usual (FACTS 3.3). Until 2026.3 at least it starts itself anew instead, and is away for restartLimit at most.
+	// 1 s is usual (FACTS 3.3). Until 2026.7 at least it starts itself anew instead, even after it has taken the value over, and
+	// is away for restartLimit at most: 20 s on two cores, a minute where they are busy.
 	reloadTries  = 3
 	reloadPause  = 2 * time.Second
-	restartLimit = 45 * time.Second
+	restartLimit = 2 * time.Minute
 )
 
 // Verify shows that a gateway accepts the new value of a credential and refuses the old ones, over HTTP and over WebSocket. It
-// gives a running gateway a few seconds to notice the change. Where no old value is known one that never was is tried.
+// gives a running gateway a few seconds to notice the change, and one that starts anew because of it, or does not answer for
+// another reason, two minutes for all questions together. Where no old value is known one that never was is tried.
 func Verify(ctx context.Context, p Probe, c Credential, old []string, value string) []Check {
-	checks := p.accepts(ctx, c.Name, value)
-	return append(checks, p.refuses(ctx, c.Name, old, value)...)
+	end := time.Now().Add(restartLimit)
+	var protocols []protocol
+	for _, proto := range p.protocols() {
+		protocols = append(protocols, protocol{proto.name, patient(proto.ask, end)})
+	}
+	return append(accepts(ctx, protocols, c.Name, value), refuses(ctx, protocols, c.Name, old, value)...)
 }
 
 // A protocol is a way to ask a gateway.
@@ -84,17 +90,23 @@ func (p Probe) protocols() []protocol {
 	return []protocol{{"HTTP", p.HTTP}, {"WebSocket", p.WebSocket}}
 }
 
-func (p Probe) accepts(ctx context.Context, name, value string) (checks []Check) {
-	refused, end := 0, time.Now().Add(restartLimit) // for both together
-	for _, proto := range p.protocols() {
+// patient asks again and again until there is an answer, or time is over.
+func patient(ask func(context.Context, string) Verdict, end time.Time) func(context.Context, string) Verdict {
+	return func(ctx context.Context, value string) Verdict {
+		for {
+			v := ask(ctx, value)
+			if v.Answer != NoAnswer || v.limited() || time.Now().After(end) || !pause(ctx, reloadPause) {
+				return v
+			}
+		}
+	}
+}
+
+func accepts(ctx context.Context, protocols []protocol, name, value string) (checks []Check) {
+	tries := reloadTries // for all protocols together
+	for _, proto := range protocols {
 		v := proto.ask(ctx, value)
-		for v.Answer != Accepted && !v.limited() {
-			if v.Answer == Refused {
-				refused++
-			}
-			if refused >= reloadTries || time.Now().After(end) || !pause(ctx, reloadPause) {
-				break
-			}
+		for ; v.Answer == Refused && tries > 1 && pause(ctx, reloadPause); tries-- {
 			v = proto.ask(ctx, value)
 		}
 		check := Check{What: fmt.Sprintf("%s: the new value is accepted over %s", name, proto.name), OK: v.Answer == Accepted, Detail: v.String()}
@@ -109,7 +121,7 @@ func (p Probe) accepts(ctx context.Context, name, value string) (checks []Check)
 // limited reports that there were too many wrong attempts.
 func (v Verdict) limited() bool { return v.Code == "429" || v.Code == "AUTH_RATE_LIMITED" }
 
-func (p Probe) refuses(ctx context.Context, name string, old []string, value string) (checks []Check) {
+func refuses(ctx context.Context, protocols []protocol, name string, old []string, value string) (checks []Check) {
 	what := "the old value is"
 	switch {
 	case len(old) == 0:
@@ -117,7 +129,7 @@ func (p Probe) refuses(ctx context.Context, name string, old []string, value str
 	case len(old) > 1:
 		what = fmt.Sprintf("%d old values are", len(old))
 	}
-	for _, proto := range p.protocols() {
+	for _, proto := range protocols {
 		check := Check{What: fmt.Sprintf("%s: %s refused over %s", name, what, proto.name), OK: true}
 		var details []string
 		for i, o := range old {

@@ -138,6 +138,24 @@ func TestVerify(t *testing.T) {
 			t.Errorf("checks %s", got)
 		}
 	})
+	t.Run("starts anew after it took the new value over", func(t *testing.T) {
+		t.Parallel()
+		g := &fakeGateway{token: value}
+		var starting atomic.Int32
+		g.http = func(w http.ResponseWriter, r *http.Request) {
+			switch {
+			case r.Header.Get("Authorization") == "Bearer "+value:
+				w.WriteHeader(http.StatusBadRequest)
+			case starting.Add(1) == 1:
+				w.WriteHeader(http.StatusServiceUnavailable)
+			default:
+				w.WriteHeader(http.StatusUnauthorized)
+			}
+		}
+		if got := all(rotate.Verify(t.Context(), g.start(t), c, []string{old}, value)); got != "yyyy" {
+			t.Errorf("checks %s", got)
+		}
+	})
 	t.Run("open to everyone", func(t *testing.T) {
 		g := &fakeGateway{
 			http: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadRequest) },

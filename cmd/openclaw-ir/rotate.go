@@ -504,14 +504,15 @@ func (x *rotation) prove(ctx context.Context, h *held) {
 		}
 		old := slices.DeleteFunc(slices.Clone(h.old[c.Name]), func(v string) bool { return v == value })
 		var checks []rotate.Check
+		bar := x.console.Progress(console.Items)
 		if h.running && ok && c.Name == active.Name {
+			bar.Start("asking the gateway, which may start anew", 0)
 			checks = rotate.Verify(ctx, probe(h), c, old, value)
 		} else {
-			bar := x.console.Progress(console.Items)
 			bar.Start("asking a private gateway", 0)
 			checks = rotate.VerifyContained(ctx, x.root, h.Installation, c, old, value)
-			bar.Done()
 		}
+		bar.Done()
 		for _, ch := range checks {
 			x.say("verify", contain.Check(ch))
 		}
