@@ -103,20 +103,28 @@ func (in *Installation) addPlace(a Agent, sessions, index, database string) {
 	switch {
 	case i < 0:
 		in.Agents = append(in.Agents, a)
-	case in.Agents[i].Dir == sessions: // the registry of agents named it
+	case in.Agents[i].Dir == sessions && in.Agents[i].Sessions != sessions: // the registry of agents named it
 		in.Agents[i].Sessions, in.Agents[i].Store = sessions, index
-	case database != path.Join(sessions, databaseName):
-		in.addPlace(a, sessions, index, path.Join(sessions, databaseName))
+	case database != namedFor(a.Index()): // several indexes share the place, and each is read
+		in.addPlace(a, sessions, index, namedFor(a.Index()))
 	}
+}
+
+// namedFor is the database that OpenClaw makes for a store of its own.
+func namedFor(store string) string { return path.Join(path.Dir(store), storeStem(store)+".sqlite") }
+
+// storeStem is what the names of a store's databases begin with.
+func storeStem(store string) string {
+	if path.Base(store) == "sessions.json" {
+		return strings.TrimSuffix(databaseName, ".sqlite")
+	}
+	return strings.TrimSuffix(path.Base(store), path.Ext(store))
 }
 
 // storeDatabases are the databases that OpenClaw makes for a store since 2026.7.2: beside it and named for it, with the name of an agent
 // where several share the place, and with a number where that was taken.
 func storeDatabases(fsys fs.FS, store string) (files []string) {
-	stem := strings.TrimSuffix(path.Base(store), path.Ext(store))
-	if path.Base(store) == "sessions.json" {
-		stem = strings.TrimSuffix(databaseName, ".sqlite")
-	}
+	stem := storeStem(store)
 	entries, _ := fs.ReadDir(fsys, FSName(path.Dir(store))) // what is wrong with the directory is told where its transcripts are listed
 	for _, e := range entries {
 		rest, ok := strings.CutPrefix(e.Name(), stem+".")

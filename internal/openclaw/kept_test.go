@@ -59,6 +59,7 @@ func TestKeptElsewhere(t *testing.T) {
 		"a database":        {"~/k/{agentId}.sqlite", []string{"k/main.sqlite", "x"}, "sqlite /home/claw/k/main.sqlite", ""},
 		"named for a store": {"~/k/s.json", []string{"k/s.main.2.sqlite", "x", "k/s.sqlite.lock.sqlite", ""}, "sqlite /home/claw/k/s.main.2.sqlite", ""},
 		"another index":     {"~/k/s.json", []string{"k/s.json", `{"agent:main:x":{"sessionId":"a","sessionFile":"notes.txt"}}`, "k/notes.txt", ""}, "jsonl /home/claw/k/notes.txt", ""},
+		"a store for each":  {"~/k/{agentId}.json", []string{".openclaw/agents/ops/x", "", "k/main.json", `{"x":{"sessionId":"a","sessionFile":"notes.txt"}}`, "k/notes.txt", "", "k/ops.json", "{}"}, "jsonl /home/claw/k/notes.txt", ""},
 		"an index's file":   {"", []string{".openclaw/agents/main/sessions/sessions.json", `{"x":{"sessionId":"a","sessionFile":"d/1/2/3/x"}}`, ".openclaw/agents/main/sessions/d/1/2/3/x", ""}, "jsonl /" + usual + "d/1/2/3/x", ""},
 		"an index's place":  {"", []string{".openclaw/agents/main/sessions/sessions.json", `{"x":{"sessionId":"a","sessionFile":"/home/claw/k/agents/main/sessions/x"}}`, "k/agents/main/sessions/x", ""}, "jsonl /home/claw/k/agents/main/sessions/x", ""},
 		"no such place":     {"", []string{".openclaw/agents/main/sessions/sessions.json", `{"x":{"sessionId":"a","sessionFile":"/home/claw/k/x.jsonl"}}`, "k/x.jsonl", ""}, "", ""},
