@@ -420,7 +420,7 @@ func (in *Installation) read(fsys fs.FS) []Gap {
 	in.Era = in.era(fsys)
 	in.findPort()
 	gaps = append(gaps, in.findLogs(fsys)...)
-	in.findLoads(fsys)
+	gaps = append(gaps, in.findLoads(fsys)...)
 	gaps = append(gaps, in.Shut...)
 	if in.Version == "" {
 		in.note("its release could not be told")
@@ -669,13 +669,13 @@ func (in *Installation) findLogs(fsys fs.FS) (gaps []Gap) {
 
 // findLoads takes the directories that the config adds to those of skills, hooks and plugins, and the skills of the account for every
 // assistant. A relative one begins where the gateway was started, which nothing tells.
-func (in *Installation) findLoads(fsys fs.FS) {
+func (in *Installation) findLoads(fsys fs.FS) (gaps []Gap) {
 	add := func(kind string, dirs ...string) {
 		for _, dir := range dirs {
 			switch dir = tilde(strings.TrimSpace(dir), in.Home); {
 			case dir == "":
 			case !path.IsAbs(dir):
-				in.Shut = append(in.Shut, Gap{Path: in.ConfigPath, What: fmt.Sprintf("loads each %s in %q, seen from where the gateway was started: not looked at", kind, dir)})
+				gaps = append(gaps, Gap{Path: in.ConfigPath, What: fmt.Sprintf("loads each %s in %q, seen from where the gateway was started: not looked at", kind, dir)})
 			case exists(fsys, dir) && !in.isShut(fsys, path.Clean(dir)):
 				in.LoadDirs = append(in.LoadDirs, LoadDir{path.Clean(dir), kind})
 			}
@@ -687,6 +687,7 @@ func (in *Installation) findLoads(fsys fs.FS) {
 	if in.Home != "" {
 		add("skill", path.Join(in.Home, ".agents", "skills"))
 	}
+	return gaps
 }
 
 // tmpDirs are the directories for temporary files that somebody set for the gateway: in its environment, in the file that it loads into

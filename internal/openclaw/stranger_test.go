@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"testing/fstest"
@@ -150,5 +151,23 @@ func TestShutPlaces(t *testing.T) {
 	want := []string{"/srv/team", state + "agents/a/agent", state + "workspace-b", "/srv/open", state + "workspace", state + "agents/main/agent"}
 	if !slices.Equal(shut, []string{"/root/deep/down", "/root/x.log"}) || installs[0].LogFile != "" || !slices.Equal(workspaces, want) {
 		t.Errorf("gaps %q, log %q, places %q", shut, installs[0].LogFile, workspaces)
+	}
+}
+
+// TestManyRelativeLoads: however many places the config names that cannot be told, those that can are looked at.
+func TestManyRelativeLoads(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"etc/passwd":                        "claw:x:4321:4321::/home/claw:/bin/sh\n",
+		"home/claw/.openclaw/openclaw.json": `{skills: {load: {extraDirs: [` + strings.Repeat(`"x",`, maxShut+1) + `]}}, plugins: {load: {paths: ["/srv/plugin"]}}}`,
+		"srv/plugin/index.js":               "x",
+	} {
+		if err := errors.Join(os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755), os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	installs, _ := Find(open(t, dir), FindOptions{})
+	if len(installs) != 1 || !slices.Contains(installs[0].LoadDirs, LoadDir{"/srv/plugin", "plugin"}) {
+		t.Errorf("%d installations, %+v", len(installs), installs[0].LoadDirs)
 	}
 }
