@@ -654,11 +654,14 @@ func (in *Installation) findLogs(fsys fs.FS) (gaps []Gap) {
 		in.LogFile = ""
 	}
 	in.LogDirs = []string{"/tmp/openclaw"}
-	for _, tmp := range append([]string{"/tmp", path.Join(in.Home, "tmp"), path.Join(in.Home, ".tmp")}, in.tmpDirs(fsys)...) {
+	usual := []string{"/tmp", path.Join(in.Home, "tmp"), path.Join(in.Home, ".tmp")}
+	for _, tmp := range append(usual, in.tmpDirs(fsys)...) {
+		named := !slices.Contains(usual, path.Clean(tmp)) // by the agent, which may mean a directory that is another's
 		entries, _ := fs.ReadDir(fsys, FSName(tmp))
 		for _, e := range entries {
-			if product.Mentions(e.Name()) && mayBeDir(fsys, path.Join(tmp, e.Name())) {
-				in.LogDirs = append(in.LogDirs, path.Join(tmp, e.Name()))
+			dir := path.Join(tmp, e.Name())
+			if product.Mentions(e.Name()) && mayBeDir(fsys, dir) && !(named && in.isShut(fsys, dir)) {
+				in.LogDirs = append(in.LogDirs, dir)
 			}
 		}
 	}

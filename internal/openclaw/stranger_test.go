@@ -123,11 +123,14 @@ func TestShutPlaces(t *testing.T) {
 	put("etc/passwd", fmt.Sprintf("claw:x:%d:%d::/home/claw:/bin/sh\n", uid, uid), 0, 0o644)
 	put("etc/group", "team:x:77:bob,claw\n", 0, 0o644)
 	put("home/claw/.openclaw/openclaw.json", `{logging: {file: "/root/x.log"}, agents: {list: [{id: "main", workspace: "/root/deep/down"}, {id: "a", workspace: "/srv/team"}, {id: "b", agentDir: "/srv/open"}]}}`, uid, 0o600)
+	put("home/claw/.openclaw/.env", "TMPDIR=/srv\n", uid, 0o600)
+	put("srv/openclaw-open/x.log", "x", 0, 0o644)
+	put("srv/openclaw-roots/x.log", "x", 0, 0o644)
 	put("root/x.log", "x", 0, 0o600)
 	put("root/deep/down/x", "x", 0, 0o644)
 	put("srv/team/x", "x", 0, 0o644)
 	put("srv/open/x", "x", 0, 0o644)
-	if err := errors.Join(os.Chown(filepath.Join(dir, "home/claw/.openclaw"), uid, uid), os.Chmod(filepath.Join(dir, "root"), 0o700),
+	if err := errors.Join(os.Chown(filepath.Join(dir, "home/claw/.openclaw"), uid, uid), os.Chmod(filepath.Join(dir, "root"), 0o700), os.Chmod(filepath.Join(dir, "srv/openclaw-roots"), 0o700),
 		os.Chmod(filepath.Join(dir, "srv/team"), 0o750), os.Chown(filepath.Join(dir, "srv/team"), 0, 77)); err != nil {
 		t.Fatal(err)
 	}
@@ -149,7 +152,10 @@ func TestShutPlaces(t *testing.T) {
 	}
 	const state = "/home/claw/.openclaw/"
 	want := []string{"/srv/team", state + "agents/a/agent", state + "workspace-b", "/srv/open", state + "workspace", state + "agents/main/agent"}
-	if !slices.Equal(shut, []string{"/root/deep/down", "/root/x.log"}) || installs[0].LogFile != "" || !slices.Equal(workspaces, want) {
+	if logs := installs[0].LogDirs; !slices.Equal(logs, []string{"/srv/openclaw-open", "/tmp/openclaw"}) {
+		t.Errorf("logs in %q", logs)
+	}
+	if !slices.Equal(shut, []string{"/root/deep/down", "/root/x.log", "/srv/openclaw-roots"}) || installs[0].LogFile != "" || !slices.Equal(workspaces, want) {
 		t.Errorf("gaps %q, log %q, places %q", shut, installs[0].LogFile, workspaces)
 	}
 }
