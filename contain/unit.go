@@ -249,9 +249,12 @@ func (m Machine) rivals(u Unit) (files []string) {
 	if !u.User {
 		return nil // the system's are root's
 	}
-	config, run := path.Join(m.homeOf(u.UID), ".config/systemd"), fmt.Sprintf("/run/user/%d/systemd", u.UID)
-	for _, dir := range []string{path.Join(config, "user"), path.Join(config, "user.control"), path.Join(run, "user"), path.Join(run, "user.control")} {
-		for _, drops := range []string{u.Name + ".d", path.Ext(u.Name)[1:] + ".d"} {
+	home, run := m.homeOf(u.UID), fmt.Sprintf("/run/user/%d/systemd", u.UID)
+	for _, dir := range []string{
+		path.Join(home, ".config/systemd/user"), path.Join(home, ".config/systemd/user.control"), path.Join(home, ".local/share/systemd/user"),
+		path.Join(run, "user"), path.Join(run, "user.control"), path.Join(run, "transient"),
+	} {
+		for _, drops := range dropInDirs(u.Name) {
 			entries, _ := fs.ReadDir(m.Root, openclaw.FSName(path.Join(dir, drops)))
 			for _, e := range entries {
 				file := path.Join(dir, drops, e.Name())
@@ -262,6 +265,19 @@ func (m Machine) rivals(u Unit) (files []string) {
 		}
 	}
 	return files
+}
+
+// dropInDirs are the names of the directories with a unit's drop-ins: its own, that of its kind, that of its template, and those of what its
+// name begins with up to a dash (systemd.unit(5)).
+func dropInDirs(unit string) []string {
+	kind := path.Ext(unit)
+	dirs := []string{unit + ".d", kind[1:] + ".d"}
+	for i, r := range strings.TrimSuffix(unit, kind) {
+		if r == '-' || r == '@' {
+			dirs = append(dirs, unit[:i+1]+kind+".d")
+		}
+	}
+	return dirs
 }
 
 // isDropIn says whether a file is the unit's drop-in as we write it. One of a user's own that has the name counts instead of root's.

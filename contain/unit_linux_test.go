@@ -65,6 +65,9 @@ func TestRivals(t *testing.T) {
 		"home/claw/.config/systemd/user/openclaw-gateway.service.d/" + dropInName,
 		"home/claw/.config/systemd/user/openclaw-gateway.service.d/override.conf",
 		"home/claw/.config/systemd/user.control/service.d/~~~~~.conf",
+		"home/claw/.local/share/systemd/user/openclaw-gateway.service.d/~~~~~.conf",
+		"home/claw/.local/share/systemd/user/openclaw-.service.d/~~~~~.conf",
+		"run/user/1000/systemd/transient/openclaw-gateway.service.d/~~~~~.conf",
 		"home/claw/.config/systemd/user/other.service.d/~~~~~.conf",
 	}
 	for _, name := range files {
@@ -81,7 +84,7 @@ func TestRivals(t *testing.T) {
 	}
 	defer root.Close()
 	m := Machine{Root: root, UID: os.Geteuid()}
-	want := []string{"/" + files[1], "/" + files[3]}
+	want := []string{"/" + files[1], "/" + files[3], "/" + files[4], "/" + files[5], "/" + files[6]}
 	if diff := cmp.Diff(want, m.rivals(Unit{Name: "openclaw-gateway.service", User: true, UID: 1000})); diff != "" {
 		t.Errorf("rivals (-want +got):\n%s", diff)
 	}
