@@ -95,18 +95,21 @@ func (c *Containment) unitsOf(ctx context.Context, u openclaw.User) (told []stri
 			told = append(told, name)
 		}
 	}
-	dir := path.Join(u.Home, userUnits)
-	dirs, _ := fs.ReadDir(c.Root, openclaw.FSName(dir))
-	for _, d := range dirs {
-		if !slices.Contains([]string{".wants", ".requires", ".upholds"}, path.Ext(d.Name())) {
-			continue
-		}
-		links, _ := fs.ReadDir(c.Root, openclaw.FSName(path.Join(dir, d.Name())))
-		for _, l := range links {
-			target, err := fs.ReadLink(c.Root, openclaw.FSName(path.Join(dir, d.Name(), l.Name())))
-			_, changed := fs.Stat(c.Root, openclaw.FSName(path.Join(dir, l.Name()+".d")))
-			if err == nil && (changed == nil || !openclaw.Within(path.Clean(target), "/usr")) { // else it is of the system's
-				add(l.Name())
+	own := []string{path.Join(u.Home, userUnits), path.Join(u.Home, ".local/share/systemd/user")}
+	_, everybodys := openclaw.UnitDirs()
+	for _, dir := range slices.Concat(own, everybodys) {
+		dirs, _ := fs.ReadDir(c.Root, openclaw.FSName(dir))
+		for _, d := range dirs {
+			if !slices.Contains([]string{".wants", ".requires", ".upholds"}, path.Ext(d.Name())) {
+				continue
+			}
+			links, _ := fs.ReadDir(c.Root, openclaw.FSName(path.Join(dir, d.Name())))
+			for _, l := range links {
+				target, err := fs.ReadLink(c.Root, openclaw.FSName(path.Join(dir, d.Name(), l.Name())))
+				theirs := slices.Contains(own, dir) && !openclaw.Within(path.Clean(target), "/usr")
+				if err == nil && (theirs || c.makes(own, l.Name())) { // else it is of the system's
+					add(l.Name())
+				}
 			}
 		}
 	}
@@ -121,4 +124,16 @@ func (c *Containment) unitsOf(ctx context.Context, u openclaw.User) (told []stri
 		}
 	}
 	return told
+}
+
+// makes says whether a unit's file, or a drop-in, lies in one of a user's own directories: it counts, whatever a link to start the unit leads
+// to. A unit that is masked is none.
+func (c *Containment) makes(own []string, unit string) bool {
+	return slices.ContainsFunc(own, func(dir string) bool {
+		info, err := fs.Stat(c.Root, openclaw.FSName(path.Join(dir, unit)))
+		return err == nil && info.Mode().IsRegular() || slices.ContainsFunc(dropInDirs(unit), func(drops string) bool {
+			_, err := fs.Stat(c.Root, openclaw.FSName(path.Join(dir, drops)))
+			return err == nil
+		})
+	})
 }

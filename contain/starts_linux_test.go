@@ -29,6 +29,12 @@ func TestStarts(t *testing.T) {
 		{"a unit that is kept down", units + "openclaw-gateway.service", "", units + "default.target.wants/openclaw-gateway.service", ""},
 		{"a unit of the system's", "usr/lib/systemd/user/foo.service", "", units + "default.target.wants/foo.service", ""},
 		{"one that the user changed", units + "foo.service.d/x.conf", "", units + "default.target.wants/foo.service", "foo.service"},
+		{"one that the user put in the place of the system's", units + "foo.service", "x", units + "default.target.wants/foo.service -> /usr/lib/systemd/user/foo.service", "foo.service"},
+		{"one that starts for every user and is changed", units + "foo.service.d/x.conf", "x", "etc/systemd/user/default.target.wants/foo.service", "foo.service"},
+		{"one that starts for every user", "usr/lib/systemd/user/foo.service", "x", "etc/systemd/user/default.target.wants/foo.service", ""},
+		{"what is no unit", "usr/lib/x", "x", units + "default.target.wants/foo", ""},
+		{"one of another directory of the user's", "home/claw/.local/share/systemd/user/foo.service", "x", "home/claw/.local/share/systemd/user/default.target.wants/foo.service", "foo.service"},
+		{"one that is changed in another directory", "home/claw/.local/share/systemd/user/foo-.service.d/x.conf", "x", units + "default.target.wants/foo-a.service", "foo-a.service"},
 		{"a timer", "run/user/" + fmt.Sprint(uid) + "/systemd/private", "", "", "foo.timer"},
 	} {
 		dir := t.TempDir()
@@ -51,6 +57,9 @@ func TestStarts(t *testing.T) {
 		}
 		if tc.link != "" {
 			target := "/" + tc.file
+			if link, to, ok := strings.Cut(tc.link, " -> "); ok {
+				tc.link, target = link, to
+			}
 			if strings.HasSuffix(tc.file, ".conf") {
 				target = "/usr/lib/systemd/user/foo.service"
 			}

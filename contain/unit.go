@@ -271,7 +271,7 @@ func (m Machine) rivals(u Unit) (files []string) {
 // name begins with up to a dash (systemd.unit(5)).
 func dropInDirs(unit string) []string {
 	kind := path.Ext(unit)
-	dirs := []string{unit + ".d", kind[1:] + ".d"}
+	dirs := []string{unit + ".d", strings.TrimPrefix(kind, ".") + ".d"}
 	for i, r := range strings.TrimSuffix(unit, kind) {
 		if r == '-' || r == '@' {
 			dirs = append(dirs, unit[:i+1]+kind+".d")
