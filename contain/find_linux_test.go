@@ -206,6 +206,7 @@ func TestLandlords(t *testing.T) {
 		{PID: 11, PPID: 10, UID: 1000, Role: host.RoleGateway, Cgroup: mail},
 		{PID: 20, PPID: 1, Comm: "runuser", Argv: []host.Text{"/usr/sbin/runuser", "-u", "claw"}, Cgroup: bot},
 		{PID: 21, PPID: 20, UID: 1000, Role: host.RoleGateway, Cgroup: bot},
+		{PID: 22, PPID: 1, Comm: "x", Exe: "/usr/bin/sudo", Cgroup: bot}, // started by a link of that name, and waiting for a password
 		{PID: 30, PPID: 1, Comm: "bot", Argv: []host.Text{"/opt/bot"}, Cgroup: own},
 		{PID: 31, PPID: 30, Role: host.RoleGateway, Cgroup: own},
 	}

@@ -55,10 +55,11 @@ func landlords(all, procs []host.Process) map[service]host.Process {
 			lodging[unit] = true
 		}
 	}
-	handOver := []string{"su", "sudo", "runuser", "doas", "(sd-pam)"} // they run one thing for one user
+	handOver := []string{"su", "sudo", "runuser", "doas"} // they run one thing for one user
+	runsOne := func(p host.Process) bool { return p.Comm == "(sd-pam)" || slices.Contains(handOver, programOf(p)) }
 	hosts := map[service]host.Process{}
 	for _, p := range all {
-		if unit := unitOf(p); lodging[unit] && p.UID == 0 && !ours[p.PID] && !isKeeper(p) && !slices.Contains(handOver, string(p.Comm)) {
+		if unit := unitOf(p); lodging[unit] && p.UID == 0 && !ours[p.PID] && !isKeeper(p) && !runsOne(p) {
 			hosts[unit] = p
 		}
 	}
