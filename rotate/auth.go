@@ -216,10 +216,10 @@ func (f *authFinder) mayChange(p Place) (owner host.Owner, ok bool) {
 // isOpenClaws reports a file of secrets that may be OpenClaw's: one that lies with its state or is named for it, or anywhere where the agent is
 // not root, but for where the keys lie by which people log in. The agent writes which file that is, and may name another program's.
 func (f *authFinder) isOpenClaws(file string, owner uint32) bool {
-	if openclaw.Within(file, f.in.StateDir) || product.Mentions(file) {
-		return true
+	if strings.Contains(file, "/.ssh/") {
+		return false // also where the account's home is named for it
 	}
-	return owner != 0 && !strings.Contains(file, "/.ssh/")
+	return owner != 0 || openclaw.Within(file, f.in.StateDir) || product.Mentions(file)
 }
 
 // isVariable reports that the place is a variable of an environment.

@@ -109,7 +109,7 @@ func TestOpenClawsFiles(t *testing.T) {
 	for file, want := range map[string][2]bool{ // of an agent that is root, of any other
 		"/srv/state/s.json": {true, true}, "/etc/openclaw/token": {true, true},
 		"/home/claw/token": {false, true}, "/etc/machine-id": {false, true},
-		"/root/.ssh/authorized_keys": {false, false}, "/home/claw/.ssh/id": {false, false},
+		"/root/.ssh/authorized_keys": {false, false}, "/home/claw/.ssh/id": {false, false}, "/home/openclaw/.ssh/id": {false, false},
 	} {
 		if got := [2]bool{f.isOpenClaws(file, 0), f.isOpenClaws(file, 1000)}; got != want {
 			t.Errorf("%s: %v, want %v", file, got, want)
