@@ -400,17 +400,22 @@ func looksLikeState(fsys fs.FS, dir string) bool {
 	return false
 }
 
+// ownConfig is the config that a gateway starts with by itself.
+func (in *Installation) ownConfig(fsys fs.FS) string {
+	for _, name := range configNames {
+		if file := path.Join(in.StateDir, name); exists(fsys, file) {
+			return file
+		}
+	}
+	return path.Join(in.StateDir, configNames[0])
+}
+
 // read fills in what the state directory itself tells.
 func (in *Installation) read(fsys fs.FS) []Gap {
+	own := in.ownConfig(fsys)
 	if in.ConfigPath == "" {
-		in.ConfigPath = path.Join(in.StateDir, configNames[0])
-		for _, name := range configNames {
-			if exists(fsys, path.Join(in.StateDir, name)) {
-				in.ConfigPath = path.Join(in.StateDir, name)
-				break
-			}
-		}
-	} else if own := path.Join(in.StateDir, configNames[0]); own != in.ConfigPath && exists(fsys, own) && !slices.Contains(in.Others, own) {
+		in.ConfigPath = own
+	} else if RealPath(fsys, own) != RealPath(fsys, in.ConfigPath) && exists(fsys, own) && !slices.Contains(in.Others, own) {
 		in.Others = append(in.Others, own)
 	}
 	config, gaps := LoadConfig(fsys, in.ConfigPath)

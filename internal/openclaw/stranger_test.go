@@ -94,6 +94,8 @@ func TestOtherConfigs(t *testing.T) {
 		"its own alone":            {[]string{state + "openclaw.json", config}, nil},
 		"another":                  {[]string{state + "openclaw.json", config, "proc/7/environ", process + "/tmp/decoy.json"}, []string{"/home/claw/.openclaw/openclaw.json"}},
 		"another, none of its own": {[]string{state + "logs/x", "", "proc/7/environ", process + "/tmp/decoy.json"}, nil},
+		"another, an older own":    {[]string{state + "clawdbot.json", config, "proc/7/environ", process + "/tmp/decoy.json"}, []string{"/home/claw/.openclaw/clawdbot.json"}},
+		"its own, by a link":       {[]string{state + "openclaw.json", config, "home/claw/.clawdbot", "-> .openclaw", "proc/7/environ", process + "/home/claw/.clawdbot/openclaw.json"}, nil},
 		"its own, by name":         {[]string{state + "openclaw.json", config, "proc/7/environ", process + "/home/claw/.openclaw/openclaw.json"}, nil},
 		"two":                      {[]string{state + "logs/x", "", "proc/7/environ", process + "/tmp/a.json", "proc/8/environ", process + "/tmp/b.json"}, []string{"/tmp/b.json"}},
 	} {
