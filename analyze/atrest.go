@@ -44,8 +44,14 @@ func (r *restReader) workspaces(in *openclaw.Installation) (dirs []string) {
 	entries, _ := fs.ReadDir(r.fsys, openclaw.FSName(in.StateDir)) // what is wrong with it is told where it is searched for transcripts
 	for _, e := range entries {
 		dir := path.Join(in.StateDir, e.Name())
-		if (e.Name() == "workspace" || strings.HasPrefix(e.Name(), "workspace-")) && e.IsDir() && !slices.Contains(dirs, dir) {
+		if e.Name() != "workspace" && !strings.HasPrefix(e.Name(), "workspace-") || slices.Contains(dirs, dir) {
+			continue
+		}
+		switch info, err := fs.Stat(r.fsys, openclaw.FSName(dir)); { // OpenClaw takes a link for what it leads to
+		case err == nil && info.IsDir():
 			dirs = append(dirs, dir)
+		case err != nil:
+			r.cover.gap(openclaw.Gap{Path: dir, What: "is called like a workspace, and leads to none that can be read"})
 		}
 	}
 	return dirs

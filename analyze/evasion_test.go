@@ -122,7 +122,7 @@ func TestNothingAtRestIsPassedOver(t *testing.T) {
 		"s/w/notes/inj.md": text, "s/w/AGENTS.md": link("notes/inj.md"), "vault/soul.md": text, "s/w/SOUL.md": link("../../vault/soul.md"),
 		"s/w/notes/sk/SKILL.md": text, "s/w/notes/sk/deeper": link("../other"), "s/w/notes/other/x": text, "s/w/skills/a": link("../notes/sk"),
 		"s/w/skills/twice": link("../notes/sk"), "s/w/skills/loop": link("."), "s/w/skills/out": link("../../../vault"), "s/w/skills/gone": link("/nowhere"),
-		"opt/mine/evil/SKILL.md": text, "s/workspace-x/TOOLS.md": text, "s/w/USER.md": {Mode: fs.ModeNamedPipe}, "s/w/HEARTBEAT.md": {Mode: fs.ModeDir | 0o755},
+		"opt/mine/evil/SKILL.md": text, "s/workspace-x/TOOLS.md": text, "srv/y/TOOLS.md": text, "s/workspace-y": link("../srv/y"), "s/workspace-z": link("/nowhere"), "s/w/USER.md": {Mode: fs.ModeNamedPipe}, "s/w/HEARTBEAT.md": {Mode: fs.ModeDir | 0o755},
 	}
 	read, cover := map[string]bool{}, &Coverage{}
 	r := &restReader{
@@ -131,7 +131,7 @@ func TestNothingAtRestIsPassedOver(t *testing.T) {
 	}
 	r.visit = r.record
 	r.installation(&openclaw.Installation{StateDir: "/s", Agents: []openclaw.Agent{{ID: "main", Workspace: "/s/w"}}, LoadDirs: []openclaw.LoadDir{{Path: "/opt/mine", Kind: "skill"}}})
-	for _, name := range []string{"/s/w/AGENTS.md", "/s/w/SOUL.md", "/s/w/skills/a/SKILL.md", "/opt/mine/evil/SKILL.md", "/s/workspace-x/TOOLS.md"} {
+	for _, name := range []string{"/s/w/AGENTS.md", "/s/w/SOUL.md", "/s/w/skills/a/SKILL.md", "/opt/mine/evil/SKILL.md", "/s/workspace-x/TOOLS.md", "/s/workspace-y/TOOLS.md"} {
 		if !read[name] {
 			t.Errorf("%s was not read", name)
 		}
@@ -149,6 +149,7 @@ func TestNothingAtRestIsPassedOver(t *testing.T) {
 		"/s/w/USER.md: is a named pipe and no regular file; not looked at",
 		"/s/w/skills/a/deeper: a link to a directory, behind another one; not followed",
 		`/s/w/skills/out: leads to "/vault", outside the state directory and the workspaces; not looked at`,
+		"/s/workspace-z: is called like a workspace, and leads to none that can be read",
 	}
 	if !slices.Equal(gaps, want) {
 		t.Errorf("%q", gaps)
