@@ -18,17 +18,27 @@ func (a Agent) Index() string { return cmp.Or(a.Store, path.Join(a.Sessions, "se
 // keptElsewhere adds the places beside the usual ones at which OpenClaw keeps sessions: that of session.store, and those to which entries
 // of an index lead. An agent has one entry for each of its places.
 func (in *Installation) keptElsewhere(fsys fs.FS) []Gap {
-	gaps := in.storePlaces(fsys)
+	p := placer{in, map[string][]int{}}
+	for i, a := range in.Agents {
+		p.byDatabase[a.Database] = append(p.byDatabase[a.Database], i)
+	}
+	gaps := p.storePlaces(fsys)
 	known := in.sessionDirs()
 	for _, a := range slices.Clone(in.Agents) {
 		for file := range sessionFiles(fsys, a) {
 			if dir := path.Dir(file); isSessionsDir(dir) && !known.hold(file) && exists(fsys, file) && !in.isShut(fsys, dir) {
 				known[dir] = true
-				in.addPlace(a, dir, "", path.Join(dir, databaseName))
+				p.addPlace(a, dir, "", path.Join(dir, databaseName))
 			}
 		}
 	}
 	return gaps
+}
+
+// A placer adds places to an installation. An index can name any number, so that each is looked up and not searched for.
+type placer struct {
+	*Installation
+	byDatabase map[string][]int // which of Agents
 }
 
 // directories are absolute paths.
@@ -57,29 +67,29 @@ func isSessionsDir(dir string) bool {
 }
 
 // storePlaces adds where session.store leads. In a template every agent has a place of its own.
-func (in *Installation) storePlaces(fsys fs.FS) []Gap {
-	template := in.Config.String("session", "store")
+func (p *placer) storePlaces(fsys fs.FS) []Gap {
+	template := p.Config.String("session", "store")
 	if template == "" {
 		return nil
 	}
 	found := false
-	for _, a := range slices.Clone(in.Agents) {
-		store := tilde(strings.ReplaceAll(template, "{agentId}", strings.ToLower(a.ID)), in.Home)
+	for _, a := range slices.Clone(p.Agents) {
+		store := tilde(strings.ReplaceAll(template, "{agentId}", strings.ToLower(a.ID)), p.Home)
 		if !path.IsAbs(store) || strings.Contains(store, "${") {
-			return []Gap{{Path: in.ConfigPath, What: fmt.Sprintf("session.store is %.200q, of which it cannot be told where it leads; the sessions there were not read", template)}}
+			return []Gap{{Path: p.ConfigPath, What: fmt.Sprintf("session.store is %.200q, of which it cannot be told where it leads; the sessions there were not read", template)}}
 		}
-		if dir := path.Dir(path.Clean(store)); exists(fsys, dir) && !in.isShut(fsys, dir) {
+		if dir := path.Dir(path.Clean(store)); exists(fsys, dir) && !p.isShut(fsys, dir) {
 			found = true
-			in.addStore(fsys, a, path.Clean(store))
+			p.addStore(fsys, a, path.Clean(store))
 		}
 	}
 	if !found {
-		return []Gap{{Path: in.ConfigPath, What: fmt.Sprintf("session.store is %.200q, where nothing is; the sessions there were not read", template)}}
+		return []Gap{{Path: p.ConfigPath, What: fmt.Sprintf("session.store is %.200q, where nothing is; the sessions there were not read", template)}}
 	}
 	return nil
 }
 
-func (in *Installation) addStore(fsys fs.FS, a Agent, store string) {
+func (p *placer) addStore(fsys fs.FS, a Agent, store string) {
 	index := store
 	if path.Ext(store) == ".sqlite" {
 		index = ""
@@ -89,24 +99,25 @@ func (in *Installation) addStore(fsys fs.FS, a Agent, store string) {
 		databases = []string{path.Join(path.Dir(store), databaseName)}
 	}
 	for _, database := range databases {
-		in.addPlace(a, path.Dir(store), index, database)
+		p.addPlace(a, path.Dir(store), index, database)
 	}
 }
 
 // addPlace adds a place of an agent's sessions. A database that is known already gets the sessions beside it, so that none is read twice.
-func (in *Installation) addPlace(a Agent, sessions, index, database string) {
+func (p *placer) addPlace(a Agent, sessions, index, database string) {
 	a.Sessions, a.Store, a.Dir, a.Database = sessions, index, path.Dir(database), database
-	if slices.ContainsFunc(in.Agents, func(b Agent) bool { return b.Index() == a.Index() && b.Database == database }) {
+	same := p.byDatabase[database]
+	if slices.ContainsFunc(same, func(i int) bool { return p.Agents[i].Index() == a.Index() }) {
 		return
 	}
-	i := slices.IndexFunc(in.Agents, func(b Agent) bool { return b.Database == database })
 	switch {
-	case i < 0:
-		in.Agents = append(in.Agents, a)
-	case in.Agents[i].Dir == sessions && in.Agents[i].Sessions != sessions: // the registry of agents named it
-		in.Agents[i].Sessions, in.Agents[i].Store = sessions, index
+	case len(same) == 0:
+		p.byDatabase[database] = []int{len(p.Agents)}
+		p.Agents = append(p.Agents, a)
+	case p.Agents[same[0]].Dir == sessions && p.Agents[same[0]].Sessions != sessions: // the registry of agents named it
+		p.Agents[same[0]].Sessions, p.Agents[same[0]].Store = sessions, index
 	case database != namedFor(a.Index()): // several indexes share the place, and each is read
-		in.addPlace(a, sessions, index, namedFor(a.Index()))
+		p.addPlace(a, sessions, index, namedFor(a.Index()))
 	}
 }
 

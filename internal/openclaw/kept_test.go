@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/clawbook/openclaw-ir/internal/statetest"
 )
@@ -89,5 +90,24 @@ func TestKeptElsewhere(t *testing.T) {
 				t.Errorf("found %q", found)
 			}
 		})
+	}
+}
+
+// TestManyPlaces: places that an index names are looked up, and not compared with each other.
+func TestManyPlaces(t *testing.T) {
+	const n = 20_000
+	entries := make([]string, n)
+	files := []string{"home/claw/.openclaw/openclaw.json", config}
+	for i := range n {
+		file := fmt.Sprintf("t/agents/%d/sessions/x", i)
+		files = append(files, file, "")
+		entries[i] = fmt.Sprintf(`"%d":{"sessionId":"a","sessionFile":"/%s"}`, i, file)
+	}
+	fsys := hostFS(append(files, "home/claw/.openclaw/agents/main/sessions/sessions.json", "{"+strings.Join(entries, ",")+"}")...)
+	start := time.Now()
+	in := &Installation{StateDir: "/home/claw/.openclaw", Config: &Config{}, Agents: []Agent{{ID: "main", Sessions: "/home/claw/.openclaw/agents/main/sessions"}}}
+	in.keptElsewhere(fsys)
+	if took := time.Since(start); len(in.Agents) != n+1 || took > 10*time.Second {
+		t.Errorf("%d places in %s", len(in.Agents), took)
 	}
 }
