@@ -18,7 +18,7 @@ func (a Agent) Index() string { return cmp.Or(a.Store, path.Join(a.Sessions, "se
 // keptElsewhere adds the places beside the usual ones at which OpenClaw keeps sessions: that of session.store, and those to which entries
 // of an index lead. An agent has one entry for each of its places.
 func (in *Installation) keptElsewhere(fsys fs.FS) []Gap {
-	p := placer{in, map[string][]int{}}
+	p := placer{in, map[string][]int{}, map[string][]string{}}
 	for i, a := range in.Agents {
 		p.byDatabase[a.Database] = append(p.byDatabase[a.Database], i)
 	}
@@ -35,10 +35,12 @@ func (in *Installation) keptElsewhere(fsys fs.FS) []Gap {
 	return gaps
 }
 
-// A placer adds places to an installation. An index can name any number, so that each is looked up and not searched for.
+// A placer adds places to an installation. An index can name any number, and any number of agents share one, so that each is looked up and
+// not searched for.
 type placer struct {
 	*Installation
-	byDatabase map[string][]int // which of Agents
+	byDatabase map[string][]int    // which of Agents
+	databases  map[string][]string // the names of those in a directory
 }
 
 // directories are absolute paths.
@@ -94,7 +96,7 @@ func (p *placer) addStore(fsys fs.FS, a Agent, store string) {
 	if path.Ext(store) == ".sqlite" {
 		index = ""
 	}
-	databases := storeDatabases(fsys, store)
+	databases := p.storeDatabases(fsys, store)
 	if len(databases) == 0 {
 		databases = []string{path.Join(path.Dir(store), databaseName)}
 	}
@@ -134,19 +136,33 @@ func storeStem(store string) string {
 
 // storeDatabases are the databases that OpenClaw makes for a store since 2026.7.2: beside it and named for it, with the name of an agent
 // where several share the place, and with a number where that was taken.
-func storeDatabases(fsys fs.FS, store string) (files []string) {
-	stem := storeStem(store)
-	entries, _ := fs.ReadDir(fsys, FSName(path.Dir(store))) // what is wrong with the directory is told where its transcripts are listed
-	for _, e := range entries {
-		rest, ok := strings.CutPrefix(e.Name(), stem+".")
-		if ok && (rest == "sqlite" || strings.HasSuffix(rest, ".sqlite") && !strings.HasPrefix(rest, "sqlite.")) {
-			files = append(files, path.Join(path.Dir(store), e.Name()))
+func (p *placer) storeDatabases(fsys fs.FS, store string) (files []string) {
+	stem, dir := storeStem(store), path.Dir(store)
+	for _, name := range p.databasesIn(fsys, dir) {
+		rest, ok := strings.CutPrefix(name, stem+".")
+		if ok && !strings.HasPrefix(rest, "sqlite.") {
+			files = append(files, path.Join(dir, name))
 		}
 	}
-	if isSessionsDir(path.Dir(store)) {
-		files = append(files, path.Join(path.Dir(path.Dir(store)), "agent", databaseName))
+	if isSessionsDir(dir) {
+		files = append(files, path.Join(path.Dir(dir), "agent", databaseName))
 	}
 	return files
+}
+
+// databasesIn lists a directory's databases, once.
+func (p *placer) databasesIn(fsys fs.FS, dir string) []string {
+	names, known := p.databases[dir]
+	if !known {
+		entries, _ := fs.ReadDir(fsys, FSName(dir)) // what is wrong with the directory is told where its transcripts are listed
+		for _, e := range entries {
+			if path.Ext(e.Name()) == ".sqlite" {
+				names = append(names, e.Name())
+			}
+		}
+		p.databases[dir] = names
+	}
+	return names
 }
 
 // sessionFiles are the files that an agent's index names and the ids of their sessions. An index that cannot be read is told by

@@ -2,6 +2,7 @@ package openclaw
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -110,4 +111,30 @@ func TestManyPlaces(t *testing.T) {
 	if took := time.Since(start); len(in.Agents) != n+1 || took > 10*time.Second {
 		t.Errorf("%d places in %s", len(in.Agents), took)
 	}
+}
+
+// TestManyShare: a directory that many agents share is listed once.
+func TestManyShare(t *testing.T) {
+	const n = 50
+	files := []string{"home/claw/.openclaw/openclaw.json", `{session:{store:"/t/{agentId}.json"}}`}
+	for i := range n {
+		files = append(files, fmt.Sprintf("home/claw/.openclaw/agents/%d/x", i), "", fmt.Sprintf("t/%d.json", i), "{}")
+	}
+	fsys := &listings{FS: hostFS(files...), of: map[string]int{}}
+	installs, _ := Find(fsys, FindOptions{})
+	installs[0].Transcripts(fsys)
+	if len(installs[0].Agents) != 2*n || fsys.of["t"] > 3 {
+		t.Errorf("%d agents, the directory was listed %d times", len(installs[0].Agents), fsys.of["t"])
+	}
+}
+
+// listings counts how often each directory is listed.
+type listings struct {
+	fs.FS
+	of map[string]int
+}
+
+func (l *listings) ReadDir(name string) ([]fs.DirEntry, error) {
+	l.of[name]++
+	return fs.ReadDir(l.FS, name)
 }

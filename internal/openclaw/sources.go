@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"io/fs"
+	"maps"
 	"path"
 	"regexp"
 	"slices"
@@ -75,7 +76,9 @@ func (in *Installation) era(fsys fs.FS) Era {
 	inFiles, inSQLite := false, false
 	for _, a := range in.Agents {
 		inSQLite = inSQLite || userVersion(fsys, a.Database) >= transcriptSchema
-		entries, _ := fs.ReadDir(fsys, FSName(a.Sessions))
+	}
+	for _, dir := range slices.Sorted(maps.Keys(in.sessionDirs())) {
+		entries, _ := fs.ReadDir(fsys, FSName(dir))
 		inFiles = inFiles || slices.ContainsFunc(entries, func(e fs.DirEntry) bool {
 			_, form, ok := transcriptName(e.Name())
 			return ok && form == FormJSONL
@@ -195,13 +198,16 @@ func (in *Installation) besideLog(name string) (string, Form, bool) {
 type lister struct {
 	fsys   fs.FS
 	found  []Source
-	listed map[string]bool // the files of found
+	listed map[string]bool // the files of found, and the sessions directories that were listed
 	gaps   []Gap
 }
 
 func (l *lister) agent(a Agent) {
-	l.dir(a.Sessions, a.ID, 2, transcriptName)
-	l.dir(path.Join(path.Dir(a.Sessions), "session-sqlite-import-archive"), a.ID, 1, transcriptName)
+	if !l.listed[a.Sessions] { // agents may share it
+		l.listed[a.Sessions] = true
+		l.dir(a.Sessions, a.ID, 2, transcriptName)
+		l.dir(path.Join(path.Dir(a.Sessions), "session-sqlite-import-archive"), a.ID, 1, transcriptName)
+	}
 	l.dir(path.Join(a.Dir, "codex-home", "sessions"), a.ID, 5, jsonlOf(FormCodex))
 	if exists(l.fsys, a.Database) {
 		for _, form := range []Form{FormSQLite, FormCold, FormArchive, FormTrajectorySQLite} {
