@@ -207,12 +207,14 @@ func TestLandlords(t *testing.T) {
 		{PID: 20, PPID: 1, Comm: "runuser", Argv: []host.Text{"/usr/sbin/runuser", "-u", "claw"}, Cgroup: bot},
 		{PID: 21, PPID: 20, UID: 1000, Role: host.RoleGateway, Cgroup: bot},
 		{PID: 22, PPID: 1, Comm: "x", Exe: "/usr/bin/sudo", Cgroup: bot}, // started by a link of that name, and waiting for a password
+		{PID: 40, PPID: 1, Comm: "conmon", Exe: "/usr/bin/conmon", Cgroup: "0::/system.slice/box.service/runtime"},
+		{PID: 41, PPID: 40, UID: 1000, Role: host.RoleGateway, Cgroup: host.Text("0::/system.slice/box.service/libpod-payload-" + id("c"))},
 		{PID: 30, PPID: 1, Comm: "bot", Argv: []host.Text{"/opt/bot"}, Cgroup: own},
 		{PID: 31, PPID: 30, Role: host.RoleGateway, Cgroup: own},
 	}
 	procs := actors(all, nil)
 	alone, shared := keepers(all, procs)
-	if got := names(refsOf(alone)); got != "supervisor 20, supervisor 30" || len(shared) > 0 {
+	if got := names(refsOf(alone)); got != "supervisor 20, supervisor 40, supervisor 30" || len(shared) > 0 {
 		t.Errorf("killed: %s, held: %s", got, names(refsOf(shared)))
 	}
 	members, gaps := atHome(all, procs)
@@ -220,7 +222,7 @@ func TestLandlords(t *testing.T) {
 	for _, p := range members {
 		units = append(units, unitOf(p).name)
 	}
-	if want := []string{"", "bot.service", "own.service"}; !cmp.Equal(want, units) || len(gaps) != 1 || !strings.Contains(gaps[0], "mail.service") {
+	if want := []string{"", "bot.service", "box.service", "own.service"}; !cmp.Equal(want, units) || len(gaps) != 1 || !strings.Contains(gaps[0], "mail.service") {
 		t.Errorf("units %q, gaps %q", units, gaps)
 	}
 }

@@ -55,7 +55,7 @@ func landlords(all, procs []host.Process) map[service]host.Process {
 			lodging[unit] = true
 		}
 	}
-	handOver := []string{"su", "sudo", "runuser", "doas"} // they run one thing for one user
+	handOver := []string{"su", "sudo", "runuser", "doas", "conmon"} // they run one thing for one user, or one container
 	runsOne := func(p host.Process) bool { return p.Comm == "(sd-pam)" || slices.Contains(handOver, programOf(p)) }
 	hosts := map[service]host.Process{}
 	for _, p := range all {
