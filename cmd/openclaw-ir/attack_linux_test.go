@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -233,13 +234,16 @@ func (s *siege) intact() {
 		}
 		return nil
 	})
-	_ = filepath.WalkDir(s.host+"/home", func(name string, e fs.DirEntry, err error) error {
+	home, err := os.OpenRoot(s.host + "/home") // a walk by names would follow what the attackers, who go on, put in a directory's place
+	s.must(err)
+	defer home.Close()
+	_ = fs.WalkDir(home.FS(), ".", func(name string, e fs.DirEntry, err error) error {
 		if err != nil {
-			return nil // the attackers go on
+			return nil
 		}
 		fi, err := e.Info()
-		own := strings.Contains(filepath.Base(name), "B-") // of collect -o
-		if err == nil && name != s.host+"/home" && host.Meta(fi).UID != agentUID && !own && !vault[host.Meta(fi).Inode] {
+		own := strings.Contains(path.Base(name), "B-") // of collect -o
+		if err == nil && name != "." && host.Meta(fi).UID != agentUID && !own && !vault[host.Meta(fi).Inode] {
 			s.t.Errorf("%q is user %d's", name, host.Meta(fi).UID)
 		}
 		return nil
