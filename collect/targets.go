@@ -45,8 +45,9 @@ func joinPlace(base, rel string, at Place) string {
 type places struct {
 	at     map[Place][]string
 	states []string
-	homes  []string // of people: what is as wide as one of them is not taken as a whole
-	cut    int      // accounts beyond maxAccounts
+	agents []host.Owner // as whom the agents act
+	homes  []string     // of people: what is as wide as one of them is not taken as a whole
+	cut    int          // accounts beyond maxAccounts
 }
 
 func findPlaces(root *host.Root, installs []*openclaw.Installation) places {
@@ -54,6 +55,7 @@ func findPlaces(root *host.Root, installs []*openclaw.Installation) places {
 	p.accounts(root)
 	for _, in := range installs {
 		p.installation(in)
+		p.agents = append(p.agents, in.RunsAs(root)...)
 	}
 	p.add(AtOperators, p.at[AtOwner]...)
 	p.add(AtOperators, "/root", "/var/root")

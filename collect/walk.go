@@ -16,6 +16,7 @@ import (
 
 	"github.com/clawbook/openclaw-ir/internal/host"
 	"github.com/clawbook/openclaw-ir/internal/openclaw"
+	"github.com/clawbook/openclaw-ir/internal/product"
 )
 
 const (
@@ -292,6 +293,9 @@ func (c *collector) visit(p string, v visit) error {
 		return c.failed(row.Meta, v, err)
 	}
 	row.Meta = metaOf(p, v.source, fi)
+	if v.listing == "" && !c.targets[c.current].Place.trusted() && c.shut(&row.Meta) {
+		v.listing = "listing only: the agent says that it is its own, and may not read it"
+	}
 	switch row.Type {
 	case Dir:
 		return c.dir(row.Meta, v)
@@ -305,6 +309,23 @@ func (c *collector) visit(p string, v visit) error {
 	}
 	row.Reason = "a " + string(row.Type) + " is never opened"
 	return c.record(row)
+}
+
+// shut says whether no agent's user may read a file, or enter a directory. Where an agent, which runs as another user than root, says that its
+// things lie, root's lie too. With a state, in a home, or under OpenClaw's name they are evidence whoever made them.
+func (c *collector) shut(m *Meta) bool {
+	permission := uint32(0o4)
+	if m.Type == Dir {
+		permission = 0o1
+	}
+	within := func(place string) bool { return openclaw.Within(m.Path, place) }
+	if m.Type == Symlink || os.Geteuid() != 0 || len(c.places.agents) == 0 || product.Mentions(m.Path) ||
+		slices.ContainsFunc(c.states, within) || slices.ContainsFunc(c.places.at[AtOwner], within) {
+		return false
+	}
+	return !slices.ContainsFunc(c.places.agents, func(who host.Owner) bool {
+		return who.May(permission, host.Owner{UID: m.UID, GID: m.GID}, uint32(m.Mode))
+	})
 }
 
 // lstat describes a path, which lies in an open directory if one is given.

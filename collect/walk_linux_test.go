@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"os"
 	"os/exec"
@@ -193,6 +194,46 @@ func TestPrivateKeysStay(t *testing.T) {
 		"/home/claw/documents/x": "", "/etc/hosts": "collected",
 		"/home/claw": "skipped: whole home", "/etc": "skipped: directory of the system",
 		"/home/claw/.ssh/id_ed25519.pub": "collected",
+	})
+}
+
+// Of what the config of an agent that is not root names outside its home, the content is taken if the agent may read it.
+func TestNamedByTheConfig(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("another user's files need root")
+	}
+	const agent = 1000
+	dir := newHost(t, map[string]string{
+		state + "/openclaw.json": `{logging:{file:"/var/gw/a.log"}, session:{store:"/srv/kept/sessions.json"}, agents:{defaults:{workspace:"/srv/work"}}}`,
+		"/home/claw/secret.txt":  "x", state + "/root.txt": "of root's, in a state",
+		"/var/gw/a.1.log": "its own", "/var/gw/abc.log": "root's",
+		"/srv/kept/sessions.json": "{}", "/srv/kept/other.json": "{}",
+		"/srv/work/AGENTS.md": "for all", "/srv/work/own.md": "its own", "/srv/work/shadow.bak": "root's", "/srv/work/shut/in.md": "root's",
+	})
+	chown := func(name string, _ fs.DirEntry, err error) error {
+		return errors.Join(err, os.Lchown(name, agent, agent))
+	}
+	if err := filepath.WalkDir(dir+"/home/claw", chown); err != nil {
+		t.Fatal(err)
+	}
+	for name, mode := range map[string]fs.FileMode{
+		state + "/root.txt": 0o600, "/var/gw/abc.log": 0o640, "/srv/kept/other.json": 0o600, "/srv/work/shadow.bak": 0o600, "/srv/work/shut": 0o700,
+		"/srv/work/shut/in.md": 0o644, "/srv/work/AGENTS.md": 0o644, "/srv/kept/sessions.json": 0o644,
+	} {
+		if err := errors.Join(os.Lchown(dir+name, 0, 0), os.Chmod(dir+name, mode)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"/var/gw/a.1.log", "/srv/work/own.md"} {
+		if err := errors.Join(os.Lchown(dir+name, agent, agent), os.Chmod(dir+name, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const shut = "skipped: may not read it"
+	runOn(t, context.Background(), dir, Options{}).want(t, map[string]string{
+		state + "/root.txt": "collected", "/var/gw/a.1.log": "collected", "/var/gw/abc.log": shut,
+		"/srv/kept/sessions.json": "collected", "/srv/kept/other.json": shut,
+		"/srv/work/AGENTS.md": "collected", "/srv/work/own.md": "collected", "/srv/work/shadow.bak": shut, "/srv/work/shut/in.md": shut,
 	})
 }
 

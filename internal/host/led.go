@@ -88,6 +88,10 @@ func (r *Root) MayRead(who Owner, name string) error {
 // allows says whether a file's mode gives a user a permission, 4 to read or 1 to go through, as far as the user's own group tells. Its
 // owner can give it at any time.
 func allows(st *unix.Stat_t, who Owner, permission uint32) bool {
-	mode := uint32(st.Mode)
-	return who.UID == 0 || st.Uid == who.UID || mode&permission != 0 || st.Gid == who.GID && mode>>3&permission != 0
+	return who.May(permission, Owner{st.Uid, st.Gid}, uint32(st.Mode))
+}
+
+// May says whether what an owner has gives a user a permission by its mode, 4 to read or 1 to go through. The owner can give it at any time.
+func (who Owner) May(permission uint32, owner Owner, mode uint32) bool {
+	return who.UID == 0 || owner.UID == who.UID || mode&permission != 0 || owner.GID == who.GID && mode>>3&permission != 0
 }

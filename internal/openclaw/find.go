@@ -363,22 +363,34 @@ func (in *Installation) isShut(fsys fs.FS, place string) bool {
 	if len(in.Shut) > maxShut || slices.ContainsFunc(in.Shut, func(g Gap) bool { return g.Path == place }) {
 		return true
 	}
-	info, err := fs.Stat(fsys, FSName(in.StateDir))
-	if err != nil {
+	agents := in.RunsAs(fsys)
+	if len(agents) == 0 {
 		return false
 	}
-	m := host.Meta(info)
-	for _, gid := range append([]uint32{m.GID}, groupsOf(fsys, in.User)...) {
-		if !errors.Is(root.MayRead(host.Owner{UID: m.UID, GID: gid}, FSName(place)), host.ErrNotTrusted) {
+	for _, who := range agents {
+		if !errors.Is(root.MayRead(who, FSName(place)), host.ErrNotTrusted) {
 			return false
 		}
 	}
-	why := fmt.Sprintf("the agent says that it is its own, and user %d may not read it: not read", m.UID)
+	why := fmt.Sprintf("the agent says that it is its own, and user %d may not read it: not read", agents[0].UID)
 	if len(in.Shut) == maxShut {
 		why += ", nor what else the agent says is its own"
 	}
 	in.Shut = append(in.Shut, Gap{Path: place, Unknown: true, What: why})
 	return true
+}
+
+// RunsAs are the user who owns the state directory, as whom the agent acts, with each of the user's groups. None if it cannot be looked at.
+func (in *Installation) RunsAs(fsys fs.FS) (users []host.Owner) {
+	info, err := fs.Stat(fsys, FSName(in.StateDir))
+	if err != nil {
+		return nil
+	}
+	m := host.Meta(info)
+	for _, gid := range append([]uint32{m.GID}, groupsOf(fsys, in.User)...) {
+		users = append(users, host.Owner{UID: m.UID, GID: gid})
+	}
+	return users
 }
 
 func (in *Installation) note(text string) {
