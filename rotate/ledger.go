@@ -231,9 +231,10 @@ func (l *Ledger) Find(id string) (*Item, error) {
 	var found []*Item
 	for i := range l.Items {
 		switch it := &l.Items[i]; {
+		case id == "": // is the beginning of all, and the ID of none that we wrote
 		case it.ID == id:
 			return it, nil
-		case id != "" && strings.HasPrefix(it.ID, id):
+		case strings.HasPrefix(it.ID, id):
 			found = append(found, it)
 		}
 	}

@@ -72,7 +72,7 @@ func readTrace(t *testing.T, files string) (calls []systemCall) {
 		}
 	}
 	for id, thread := range threads {
-		if !children[id] { // it began as strace, which then ran what is traced
+		if !children[id] && len(thread) > 0 { // it began as strace, which then ran what is traced; a thread that ended with its process may be empty
 			threads[id] = thread[1:]
 			walk(id, false)
 		}
