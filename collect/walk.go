@@ -318,14 +318,14 @@ func (c *collector) shut(m *Meta) bool {
 	if m.Type == Dir {
 		permission = 0o1
 	}
-	within := func(place string) bool { return openclaw.Within(m.Path, place) }
-	if m.Type == Symlink || os.Geteuid() != 0 || len(c.places.agents) == 0 || product.Mentions(m.Path) ||
-		slices.ContainsFunc(c.states, within) || slices.ContainsFunc(c.places.at[AtOwner], within) {
-		return false
-	}
-	return !slices.ContainsFunc(c.places.agents, func(who host.Owner) bool {
+	may := func(who host.Owner) bool {
 		return who.May(permission, host.Owner{UID: m.UID, GID: m.GID}, uint32(m.Mode))
-	})
+	}
+	if m.Type == Symlink || os.Geteuid() != 0 || len(c.places.agents) == 0 || slices.ContainsFunc(c.places.agents, may) {
+		return false // nearly everything
+	}
+	within := func(place string) bool { return openclaw.Within(m.Path, place) }
+	return !product.Mentions(m.Path) && !slices.ContainsFunc(c.states, within) && !slices.ContainsFunc(c.places.at[AtOwner], within)
 }
 
 // lstat describes a path, which lies in an open directory if one is given.

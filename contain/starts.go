@@ -36,7 +36,7 @@ func (c *Containment) verifyStarts(ctx context.Context) []Check {
 		}
 		found := slices.Concat(c.cronOf(u), c.atOf(u), c.unitsOf(ctx, u))
 		if len(found) > 0 {
-			hints = append(hints, fmt.Sprintf("crontab -l -u %s; ls -l %s/*/", console.ShellWord(u.Name), console.ShellWord(path.Join(u.Home, userUnits))))
+			hints = append(hints, fmt.Sprintf("crontab -l -u %s; ls -l %s/*/", console.ShellWord(u.Name), console.ShellWord(openclaw.UserUnitDirs(u.Home)[0])))
 		}
 		told = append(told, found...)
 	}
@@ -46,9 +46,6 @@ func (c *Containment) verifyStarts(ctx context.Context) []Check {
 	}
 	return []Check{check}
 }
-
-// userUnits is where a user's own units lie, in the home.
-const userUnits = ".config/systemd/user"
 
 // cronSetting is a line of a crontab that sets a variable (crontab(5)).
 var cronSetting = regexp.MustCompile(`^["']?[A-Za-z_][A-Za-z0-9_]*["']?\s*=`)
@@ -95,7 +92,7 @@ func (c *Containment) unitsOf(ctx context.Context, u openclaw.User) (told []stri
 			told = append(told, name)
 		}
 	}
-	own := []string{path.Join(u.Home, userUnits), path.Join(u.Home, ".local/share/systemd/user")}
+	own := openclaw.UserUnitDirs(u.Home)
 	_, everybodys := openclaw.UnitDirs()
 	for _, dir := range slices.Concat(own, everybodys) {
 		dirs, _ := fs.ReadDir(c.Root, openclaw.FSName(dir))

@@ -250,10 +250,9 @@ func (m Machine) rivals(u Unit) (files []string) {
 		return nil // the system's are root's
 	}
 	home, run := m.homeOf(u.UID), fmt.Sprintf("/run/user/%d/systemd", u.UID)
-	for _, dir := range []string{
-		path.Join(home, ".config/systemd/user"), path.Join(home, ".config/systemd/user.control"), path.Join(home, ".local/share/systemd/user"),
-		path.Join(run, "user"), path.Join(run, "user.control"), path.Join(run, "transient"),
-	} {
+	dirs := slices.Insert(openclaw.UserUnitDirs(home), 1, path.Join(home, ".config/systemd/user.control"))
+	dirs = append(dirs, path.Join(run, "user"), path.Join(run, "user.control"), path.Join(run, "transient"))
+	for _, dir := range dirs {
 		for _, drops := range dropInDirs(u.Name) {
 			entries, _ := fs.ReadDir(m.Root, openclaw.FSName(path.Join(dir, drops)))
 			for _, e := range entries {

@@ -145,7 +145,7 @@ func (f *authFinder) unitFiles() []string {
 	}
 	dirs, everyUser := openclaw.UnitDirs()
 	if path.IsAbs(f.in.Home) && f.in.Home != "/" {
-		own := []string{path.Join(f.in.Home, ".config/systemd/user"), path.Join(f.in.Home, ".local/share/systemd/user")}
+		own := openclaw.UserUnitDirs(f.in.Home)
 		for _, name := range f.unitNames() {
 			for _, dir := range own {
 				units = append(units, path.Join(dir, name))

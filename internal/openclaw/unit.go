@@ -53,6 +53,11 @@ func UnitDirs() (system, everyUser []string) {
 	return slices.Clone(systemUnits), slices.Clone(everyUserUnits)
 }
 
+// UserUnitDirs are the directories of the units that are a user's own, in the home. The first is where they are made.
+func UserUnitDirs(home string) []string {
+	return []string{path.Join(home, ".config/systemd/user"), path.Join(home, ".local/share/systemd/user")}
+}
+
 func managers(users []User) []manager {
 	list := []manager{
 		{dirs: systemUnits},
@@ -63,12 +68,8 @@ func managers(users []User) []manager {
 		{dirs: []string{"/Library/LaunchAgents"}, every: true},
 	}
 	for _, u := range users {
-		for _, dirs := range [][]string{{".config/systemd/user", ".local/share/systemd/user"}, {".config/containers/systemd"}, {"Library/LaunchAgents"}} {
-			m := manager{user: u.Name}
-			for _, dir := range dirs {
-				m.dirs = append(m.dirs, path.Join(u.Home, dir))
-			}
-			list = append(list, m)
+		for _, dirs := range [][]string{UserUnitDirs(u.Home), {path.Join(u.Home, ".config/containers/systemd")}, {path.Join(u.Home, "Library/LaunchAgents")}} {
+			list = append(list, manager{user: u.Name, dirs: dirs})
 		}
 	}
 	return list
