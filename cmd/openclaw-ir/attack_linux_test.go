@@ -234,10 +234,11 @@ func (s *siege) intact() {
 		}
 		return nil
 	})
-	home, err := os.OpenRoot(s.host + "/home") // a walk by names would follow what the attackers, who go on, put in a directory's place
+	// The attackers go on: a walk by names would follow the link that they put in a directory's place, and wait at the FIFO for ever.
+	home, err := host.OpenRoot(s.host + "/home")
 	s.must(err)
 	defer home.Close()
-	_ = fs.WalkDir(home.FS(), ".", func(name string, e fs.DirEntry, err error) error {
+	_ = fs.WalkDir(home, ".", func(name string, e fs.DirEntry, err error) error {
 		if err != nil {
 			return nil
 		}
